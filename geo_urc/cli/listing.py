@@ -1,0 +1,205 @@
+"""What commands print: tables and listings for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from geo_urc import describe
+from geo_urc.policy.rulebook import Rulebook
+from geo_urc.roles import Role, roles
+from geo_urc.text import Lang, Text
+from geo_urc.verdicts import LABELS
+
+if TYPE_CHECKING:
+    from geo_urc.inputs.table import Inputs
+    from geo_urc.run import Request
+
+_console = Console(highlight=False, markup=False, soft_wrap=True)
+
+
+def summary(record: dict[str, Any], request: Request, lang: Lang) -> None:
+    """Print the verdicts by subject and rule, what to know about the inputs, and the files."""
+    table = _table(
+        Text("对象", "subject"), Text("规则", "rule"), Text("名称", "title"), *LABELS.values(), lang=lang
+    )
+    titles = {
+        (role, rule["id"]): Text(*rule["title"])
+        for role, info in record["layers"].items()
+        for rule in info["rules"]
+    }
+    for role, by_rule in record["counts"].items():
+        for rule, counts in by_rule.items():
+            numbers = [str(counts.get(word, 0) or "·") for word in LABELS]
+            table.add_row(
+                roles()[role].title.to(lang), rule, titles[role, rule].to(lang), *numbers
+            )
+    _console.print(table)
+    missing = sorted({r for layers in record["layers_missing"].values() for r in layers})
+    if missing:
+        _say(Text(f"未提供的图层：{'、'.join(missing)}", f"Layers not given: {', '.join(missing)}"), lang)
+    for notice in record["notices"]:
+        if notice["kind"] != "assumption":
+            _say(Text(f"注意 {notice['where']}：{notice['text_zh']}",
+                      f"Note {notice['where']}: {notice['text_en']}"), lang)
+    assumed = sum(notice["kind"] == "assumption" for notice in record["notices"])
+    if assumed:
+        _say(Text(f"另有 {assumed} 项假定，见报告或 run.json。",
+                  f"{assumed} assumptions are listed in the report and run.json."), lang)
+    if record["set_aside"]:
+        _say(Text(f"搁置 {len(record['set_aside'])} 条记录，见 set_aside 表。",
+                  f"{len(record['set_aside'])} records were set aside: see table set_aside."), lang)
+    for name, text in _FILES.items():
+        if (request.out / name).exists():
+            _console.print(f"{text.to(lang)}: {request.out / name}")
+
+
+_FILES = {
+    "map.html": Text("地图", "Map"),
+    "report.html": Text("报告", "Report"),
+    "eligibility.gpkg": Text("GeoPackage", "GeoPackage"),
+    "run.json": Text("运行记录", "Run record"),
+}
+
+
+def inputs_found(inputs: Inputs, lang: Lang) -> None:
+    """Print what each input holds, and everything there is to say about it."""
+    table = _table(
+        Text("角色", "role"), Text("文件", "file"), Text("坐标系", "CRS"), Text("基准", "datum"),
+        Text("编码", "encoding"), Text("记录", "records"), Text("采用", "used"),
+        Text("修复", "repaired"), Text("无法使用", "unusable"), Text("搁置", "set aside"), lang=lang,
+    )  # fmt: skip
+    for s in (inputs.parcels.source, *(layer.source for layer in inputs.layers.values())):
+        datum = f"{s.datum} ?" if s.datum_assumed else s.datum
+        numbers = (s.records_in, s.records_used, s.repaired, s.unusable, s.records_set_aside)
+        crs = s.crs if len(s.crs) < 20 else f"{s.crs[:17]}…"
+        table.add_row(s.role, s.path, crs, datum, s.encoding, *(str(n) for n in numbers))
+    _console.print(table)
+    from geo_urc.record import notices_of, set_aside_of
+
+    for notice in notices_of(inputs):
+        _console.print(f"[{notice.kind}] {notice.where}: {notice.text.to(lang)}")
+    for record in set_aside_of(inputs)[:50]:
+        _console.print(f"[set aside] {record.file} #{record.record}: {record.reason.to(lang)}")
+
+
+def rules_ready(inputs: Inputs, book: Rulebook, lang: Lang) -> None:
+    """Print which rules can run with these inputs, and what the others lack."""
+    table = _table(
+        Text("规则", "rule"), Text("对象", "subject"), Text("缺少图层", "layers missing"),
+        Text("缺少字段", "fields missing"), lang=lang,
+    )  # fmt: skip
+    fields = {
+        inputs.parcels.role: set(inputs.parcels.field_names),
+        **{role: set(layer.features.fields) for role, layer in inputs.layers.items()},
+    }
+    for rule in book.rules.values():
+        if not rule.computed or rule.subject is None:
+            continue
+        absent = [r for r in (rule.subject, *describe.layers_of(book, rule)) if r not in fields]
+        wanted = [f for f in describe.facts_of(book, rule) if f not in book.facts]
+        lacking = [f for f in wanted if f not in fields.get(rule.subject, set())]
+        table.add_row(
+            rule.id, rule.subject, "、".join(dict.fromkeys(absent)) or "–", "、".join(lacking) or "–"
+        )
+    _console.print(table)
+
+
+def rule_table(rows: Sequence[dict[str, Any]], lang: Lang) -> None:
+    """Print the rulebook, a line a rule."""
+    table = _table(
+        Text("编号", "id"), Text("分类", "class"), Text("判定方式", "assess"), Text("对象", "subject"),
+        Text("计算", "computed"), Text("名称", "title"), Text("牵头部门", "department"), lang=lang,
+    )  # fmt: skip
+    for row in rows:
+        policy = describe.POLICY_CLASSES.get(row["policy_class"] or "", Text("–", "–"))
+        table.add_row(
+            row["id"], policy.to(lang), row["assess"], row["subject"] or "–",
+            "✓" if row["computed"] else "–", row[f"title_{lang}"], row["department"] or "–",
+        )  # fmt: skip
+    _console.print(table)
+
+
+def rules_whole(book: Rulebook, lang: Lang) -> None:
+    """Print everything about the rules of a (reduced) rulebook."""
+    for rule in book.rules.values():
+        measure = book.measure_of(rule)
+        policy = describe.POLICY_CLASSES.get(measure.policy_class or "", Text("–", "–"))
+        lines = [
+            f"{rule.id} {rule.title.to(lang)}",
+            f"  {describe.citation(book, rule).to(lang)}",
+            f"  {policy.to(lang)} · {rule.assess} · {rule.subject or '–'}",
+            f"  {rule.explanation_zh if lang == 'zh' else rule.explanation_en}",
+        ]
+        if rule.computed:
+            lines.append(f"  {Text('图层', 'layers').to(lang)}: {', '.join(describe.layers_of(book, rule))}")
+            for leaf in describe.active_leaves(book, rule):
+                from geo_urc.policy.model import fact_of
+
+                name = fact_of(leaf)
+                limit = describe.limit(book, rule, leaf)
+                title = describe.fact_title(book, rule.subject or "", name)
+                lines.append(f"  - {title.to(lang)} ({name}) {limit.to(lang) if limit else ''}".rstrip())
+        for key, parameter in rule.parameters.items():
+            name = f"{rule.id}.{key}"
+            flag = " *" if name in book.changed else ""
+            basis = {"text": Text("文件载明", "in the text"), "reading": Text("读法", "our reading")}
+            source = parameter.source_zh if lang == "zh" else parameter.source_en
+            lines.append(
+                f"  {name} = {describe.plain(book.values[name])} {parameter.unit or ''}{flag}  "
+                f"[{parameter.bound}, {basis[parameter.basis].to(lang)}] {source}"
+            )
+        _console.print("\n".join(lines), end="\n\n")
+
+
+def role_table(lang: Lang) -> None:
+    """Print the layer catalogue, a line a role."""
+    table = _table(
+        Text("角色", "role"), Text("名称", "title"), Text("图形", "geometry"), Text("字段", "fields"), lang=lang
+    )
+    for role in roles().values():
+        kinds = "raster" if role.raster else ", ".join(sorted(role.kinds))
+        table.add_row(role.id, role.title.to(lang), kinds, " ".join(role.fields))
+    _console.print(table)
+
+
+def role_whole(role: Role, lang: Lang) -> None:
+    """Print what one role must hold."""
+    _console.print(f"{role.id} {role.title.to(lang)}\n{role.about.to(lang)}")
+    table = _table(
+        Text("字段", "field"), Text("名称", "title"), Text("类型", "type"), Text("单位", "unit"),
+        Text("取值", "words"), lang=lang,
+    )  # fmt: skip
+    for field in role.fields.values():
+        words = " ".join(f"{code}={label}" for code, label in field.words.items())
+        table.add_row(field.name, field.title.to(lang), field.type, field.unit or "", words)
+    _console.print(table)
+
+
+def template(wanted: Sequence[Role], lang: Lang) -> None:
+    """Print a LAYERS.toml to fill in."""
+    chosen: Iterable[Role] = wanted or [r for r in roles().values() if r.id != "parcels"]
+    lines = ["[parcels]", f'id = "{Text("宗地代码", "parcel_id").to(lang)}"', ""]
+    for role in chosen:
+        fields = ", ".join(f'{name} = "{f.title.to(lang)}"' for name, f in role.fields.items())
+        lines += [
+            f"[layers.{role.id}]  # {role.title.to(lang)}: {role.about.to(lang)}",
+            f'path = "{role.id}.gpkg"',
+            f"# fields = {{ {fields} }}",
+            "",
+        ]
+    _console.print("\n".join(lines), end="")
+
+
+def _table(*headings: Text, lang: Lang) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        table.add_column(heading.to(lang), no_wrap=True)
+    return table
+
+
+def _say(text: Text, lang: Lang) -> None:
+    _console.print(text.to(lang))

@@ -1,0 +1,410 @@
+"""The command ``geo-urc``. Heavy imports wait until a command needs them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from geo_urc.cli import options
+from geo_urc.errors import GeoUrcError, Problem
+from geo_urc.text import Lang, Text
+
+if TYPE_CHECKING:
+    from geo_urc.inputs.table import Inputs
+    from geo_urc.policy import Rulebook
+
+DONE, SET_ASIDE, FAILED, INTERRUPTED = 0, 1, 2, 130
+DEMO_DATE = dt.date(2026, 11, 23)
+"""The sample city is of this day, so that the demo is the same on every day."""
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="geo-urc")
+def cli() -> None:
+    """北京城市更新政策的空间核查：宗地能做什么，依据何在。
+
+    Beijing's urban-renewal policy, evaluated against parcels.
+    """
+
+
+@cli.command()
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("geo-urc-demo"),
+    show_default=True,
+    help="输出文件夹 / output folder",
+)
+@options.shared(options.lang, options.debug)
+def demo(out: Path, lang: Lang, debug: bool) -> int:
+    """用内置示例城市跑一遍 / run the main job on the embedded sample city."""
+    from geo_urc.resources import data_dir
+    from geo_urc.run import Request
+
+    sample = data_dir() / "sample"
+    request = Request(out, DEMO_DATE, lang=lang, overwrite=True)
+    book = _rulebook((), ())
+    _screen(sample / "parcels.shp", sample / "LAYERS.toml", book, request, "EPSG:4548")
+    return DONE
+
+
+@cli.command()
+@click.argument("parcels")
+@options.layers
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="输出文件夹 / output folder",
+)
+@options.rules
+@options.settings
+@click.option("--only", help="只算这些规则，逗号分隔 / only these rules, by comma: T08a,T20")
+@click.option("--as-of", "as_of", help="判定日期 / date the verdicts speak for (YYYY-MM-DD)")
+@click.option("--crs", default="EPSG:4548", show_default=True, help="计算坐标系 / evaluation system")
+@click.option("--outputs", default="gpkg,map,report", show_default=True, help="输出内容 / what to write")
+@click.option("--format", "formats", default="gpkg", show_default=True, help="gpkg,parquet,csv")
+@click.option("--overwrite", is_flag=True, help="替换以前的结果 / replace an earlier result")
+@click.option(
+    "--strict",
+    is_flag=True,
+    help="覆盖范围和坐标基准的假定一律作资料不足 / what is only assumed gives unknown",
+)
+@options.shared(options.lang, options.debug)
+def screen(
+    parcels: str,
+    layers: Path | None,
+    out: Path,
+    overlays: tuple[Path, ...],
+    settings: tuple[str, ...],
+    only: str | None,
+    as_of: str | None,
+    crs: str,
+    outputs: str,
+    formats: str,
+    overwrite: bool,
+    strict: bool,
+    lang: Lang,
+    debug: bool,
+) -> int:
+    """筛查宗地 / screen parcels against the rulebook."""
+    from geo_urc.run import FORMATS, OUTPUTS, Request
+
+    request = Request(
+        out,
+        _date(as_of),
+        _among(outputs, OUTPUTS, "--outputs"),
+        _among(formats, FORMATS, "--format"),
+        lang,
+        overwrite,
+        strict,
+    )
+    book = _rulebook(overlays, settings, layers, only).as_of(request.as_of)
+    inputs = _screen(parcels, layers, book, request, crs)
+    from geo_urc.record import anything_set_aside
+
+    return SET_ASIDE if anything_set_aside(inputs) else DONE
+
+
+@cli.command()
+@click.argument("parcels")
+@options.shared(options.layers, options.rules, options.settings, options.lang, options.debug)
+def check(
+    parcels: str,
+    layers: Path | None,
+    overlays: tuple[Path, ...],
+    settings: tuple[str, ...],
+    lang: Lang,
+    debug: bool,
+) -> int:
+    """只检查输入 / only look at the inputs; without --layers, draft a LAYERS.toml."""
+    from geo_urc.cli import listing
+    from geo_urc.inputs import draft_layers_toml, read_inputs
+    from geo_urc.record import anything_set_aside
+
+    if layers is None:
+        click.echo(draft_layers_toml(parcels), nl=False)
+        return DONE
+    inputs = read_inputs(parcels, layers=layers)
+    book = _rulebook(overlays, settings, layers)
+    listing.inputs_found(inputs, lang)
+    listing.rules_ready(inputs, book, lang)
+    return SET_ASIDE if anything_set_aside(inputs) else DONE
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("subject_id")
+@click.option("--rule", help="只说这条规则 / only this rule")
+@options.shared(options.lang, options.debug)
+def explain(folder: Path, subject_id: str, rule: str | None, lang: Lang, debug: bool) -> int:
+    """说明一个对象为何得此结论 / why a subject got its verdicts."""
+    from geo_urc import evidence
+    from geo_urc.stored import load_results
+
+    results = load_results(folder, subject_id=subject_id)
+    click.echo(evidence.explain(results, subject_id, rule, lang))
+    return DONE
+
+
+@cli.command("evidence")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help=".parquet | .csv | .xlsx",
+)
+@options.shared(options.lang, options.debug)
+def evidence_command(folder: Path, out: Path, lang: Lang, debug: bool) -> int:
+    """导出逐条依据 / write the long form: subject, rule, fact, limit, margin, source."""
+    from geo_urc import evidence
+    from geo_urc.stored import load_results
+
+    table = evidence.evidence(load_results(folder), lang)
+    evidence.write_evidence(table, out)
+    click.echo(Text(f"{table.num_rows} 行：{out}", f"{table.num_rows} rows: {out}").to(lang))
+    return DONE
+
+
+@cli.group()
+def rules() -> None:
+    """规则库 / the rulebook."""
+
+
+@rules.command("list")
+@click.option("--json", "as_json", is_flag=True, help="机读 / for machines")
+@options.shared(options.rules, options.lang, options.debug)
+def rules_list(as_json: bool, overlays: tuple[Path, ...], lang: Lang, debug: bool) -> int:
+    """列出全部措施与条款 / all measures and clauses, computed or catalogued."""
+    from geo_urc.cli import listing
+    from geo_urc.record import rule_rows
+
+    rows = rule_rows(_rulebook(overlays, ()))
+    if as_json:
+        _print_json(rows)
+    else:
+        listing.rule_table(rows, lang)
+    return DONE
+
+
+@rules.command("show")
+@click.argument("rule")
+@click.option("--json", "as_json", is_flag=True, help="机读 / for machines")
+@options.shared(options.rules, options.settings, options.lang, options.debug)
+def rules_show(
+    rule: str,
+    as_json: bool,
+    overlays: tuple[Path, ...],
+    settings: tuple[str, ...],
+    lang: Lang,
+    debug: bool,
+) -> int:
+    """一条措施的全部内容 / everything about one rule or measure."""
+    from geo_urc.cli import listing
+
+    book = _rulebook(overlays, settings, only=rule)
+    if as_json:
+        _print_json([r.model_dump(mode="json", by_alias=True) for r in book.rules.values()])
+    else:
+        listing.rules_whole(book, lang)
+    return DONE
+
+
+@rules.command("schema")
+@click.option("--overlay", is_flag=True, help="叠加文件的格式 / of a file for --rules")
+@options.shared(options.lang, options.debug)
+def rules_schema(overlay: bool, lang: Lang, debug: bool) -> int:
+    """规则文件的 JSON Schema / the JSON Schema of a rule file, for editors."""
+    from geo_urc.policy.model import MeasureFile, OverlayFile
+
+    _print_json((OverlayFile if overlay else MeasureFile).model_json_schema(by_alias=True))
+    return DONE
+
+
+@cli.group("layers")
+def layers_group() -> None:
+    """图层目录 / the catalogue of layer roles."""
+
+
+@layers_group.command("list")
+@options.shared(options.lang, options.debug)
+def layers_list(lang: Lang, debug: bool) -> int:
+    """列出图层角色 / the roles that a layer can have."""
+    from geo_urc.cli import listing
+
+    listing.role_table(lang)
+    return DONE
+
+
+@layers_group.command("show")
+@click.argument("role")
+@options.shared(options.lang, options.debug)
+def layers_show(role: str, lang: Lang, debug: bool) -> int:
+    """一个角色的要求 / what one role must hold."""
+    from geo_urc.cli import listing
+
+    listing.role_whole(_role(role), lang)
+    return DONE
+
+
+@layers_group.command("template")
+@click.argument("roles", nargs=-1)
+@options.shared(options.lang, options.debug)
+def layers_template(roles: tuple[str, ...], lang: Lang, debug: bool) -> int:
+    """LAYERS.toml 样板 / a LAYERS.toml to fill in, for some roles or all."""
+    from geo_urc.cli import listing
+
+    listing.template([_role(role) for role in roles], lang)
+    return DONE
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and leave with its exit status."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    lang: Lang = "en" if _asks_for_english(arguments) else "zh"
+    try:
+        status = cli.main(arguments, prog_name="geo-urc", standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        status = stop.exit_code
+    except click.exceptions.Abort:
+        status = INTERRUPTED
+    except click.ClickException as wrong:
+        wrong.show()
+        status = FAILED
+    except KeyboardInterrupt:
+        click.echo(Text("已中断，没有改动任何结果。", "Interrupted; nothing was changed.").to(lang), err=True)
+        status = INTERRUPTED
+    except GeoUrcError as error:
+        if "--debug" in arguments:
+            raise
+        click.echo(error.to(lang), err=True)
+        status = FAILED
+    except BrokenPipeError:
+        status = DONE
+    except Exception as error:
+        if "--debug" in arguments:
+            raise
+        click.echo(
+            Text(
+                f"程序内部错误：{type(error).__name__}: {error}。"
+                "请用 --debug 重新运行并报告显示的内容。",
+                f"Internal error: {type(error).__name__}: {error}. "
+                "Run again with --debug and report what it shows.",
+            ).to(lang),
+            err=True,
+        )
+        status = FAILED
+    sys.exit(status)
+
+
+def _asks_for_english(arguments: Sequence[str]) -> bool:
+    pairs = zip(arguments, [*arguments[1:], ""], strict=True)
+    return any(a == "--lang=en" or (a == "--lang" and b == "en") for a, b in pairs)
+
+
+def _screen(
+    parcels: str | Path, layers: Path | None, book: Rulebook, request: Any, crs: str
+) -> Inputs:
+    """Read, screen, write, and print the summary; return the inputs."""
+    from geo_urc.cli import listing
+    from geo_urc.inputs import read_inputs
+    from geo_urc.outputs.staging import ready
+    from geo_urc.run import run
+
+    ready(request.out, overwrite=request.overwrite)  # say so before the long work
+    inputs = read_inputs(parcels, layers=layers, evaluation_crs=crs, strict=request.strict)
+    record = run(inputs, book, request)
+    listing.summary(record, request, request.lang)
+    return inputs
+
+
+def _rulebook(
+    overlays: Sequence[Path],
+    settings: Sequence[str],
+    layers: Path | None = None,
+    only: str | None = None,
+) -> Rulebook:
+    """Return the rulebook with changes: ``--set`` over ``--rules`` over LAYERS.toml."""
+    from geo_urc.inputs import load_settings
+    from geo_urc.policy import load_rulebook
+
+    book = load_rulebook(overlays)
+    if layers is not None:
+        below = load_settings(layers).rules.items()
+        book = book.with_parameters({k: v for k, v in below if k not in book.changed}, str(layers))
+    book = book.with_parameters(dict(_pair(text) for text in settings), "--set")
+    return book.only(name.strip() for name in only.split(",")) if only else book
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, sign, value = text.partition("=")
+    if not sign:
+        raise GeoUrcError(
+            Problem(
+                f"--set {text}",
+                Text("缺少等号。", "there is no equals sign."),
+                Text("写作 --set T08a.radius_m=1000。", "Write --set T08a.radius_m=1000."),
+            )
+        )
+    return name.strip(), value.strip()
+
+
+def _date(text: str | None) -> dt.date:
+    if text is None:
+        return dt.datetime.now(tz=dt.UTC).astimezone().date()
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        raise GeoUrcError(
+            Problem(
+                f"--as-of {text}",
+                Text("不是日期。", "is not a date."),
+                Text("写作 2026-11-23。", "Write 2026-11-23."),
+            )
+        ) from None
+
+
+def _among(text: str, known: Sequence[str], option: str) -> list[str]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    wrong = [name for name in names if name not in known] or ([] if names else [text])
+    if wrong:
+        raise GeoUrcError(
+            Problem(
+                f"{option} {','.join(wrong)}",
+                Text("不认识。", "is not known."),
+                Text(f"可用：{','.join(known)}。", f"Choose from {','.join(known)}."),
+            )
+        )
+    return names
+
+
+def _role(name: str) -> Any:
+    from geo_urc.roles import roles
+
+    if name not in roles():
+        import difflib
+
+        near = difflib.get_close_matches(name, roles(), 3)
+        raise GeoUrcError(
+            Problem(
+                name,
+                Text("没有这个图层角色。", "there is no such layer role."),
+                Text(
+                    f"是否指 {'、'.join(near)}？见 geo-urc layers list。",
+                    f"Did you mean {', '.join(near)}? See geo-urc layers list.",
+                ),
+            )
+        )
+    return roles()[name]
+
+
+def _print_json(content: Any) -> None:
+    import json
+
+    click.echo(json.dumps(content, ensure_ascii=False, indent=2))

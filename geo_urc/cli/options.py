@@ -1,0 +1,53 @@
+"""The options that several commands share, each written once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+# option              commands
+# --layers            screen check
+# --rules --set       screen check rules
+# --lang              all
+# --debug             all
+
+lang = click.option(
+    "--lang",
+    type=click.Choice(["zh", "en"]),
+    default="zh",
+    show_default=True,
+    help="语言 / language of everything written and printed",
+)
+layers = click.option(
+    "--layers",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="LAYERS.toml：图层清单 / the layers by role",
+)
+rules = click.option(
+    "--rules",
+    "overlays",
+    type=click.Path(path_type=Path, dir_okay=False),
+    multiple=True,
+    help="叠加的规则文件 / a rule file laid over the built-in rulebook",
+)
+settings = click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="改参数，如 T08a.radius_m=1000 / change a parameter; may be repeated",
+)
+debug = click.option("--debug", is_flag=True, help="出错时显示调用栈 / show the traceback of an error")
+
+
+def shared(*options: Any) -> Any:
+    """Return a decorator that adds the options to a command, the first one first."""
+
+    def decorate(command: Any) -> Any:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate

@@ -1,0 +1,266 @@
+"""Rules in words: titles, limits, citations, as results and listings show them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from geo_urc.evaluation import chosen
+from geo_urc.policy import model
+from geo_urc.policy.rulebook import Rulebook
+from geo_urc.results import FactLine, RuleInfo
+from geo_urc.roles import roles
+from geo_urc.text import Text
+
+UNITS: dict[str, Text] = {
+    "m": Text("米", "m"),
+    "m2": Text("平方米", "m²"),
+    "m2/m2": Text("平方米/平方米", "m²/m²"),
+    "yuan": Text("元", "yuan"),
+    "percent": Text("%", "%"),
+    "storeys": Text("层", "storeys"),
+    "people": Text("人", "people"),
+    "years": Text("年", "years"),
+}
+"""Unit code → how it is written behind a number; shares and factors stand alone."""
+
+POLICY_CLASSES: dict[str, Text] = {
+    "全面实施": Text("全面实施", "in force"),
+    "试点推进": Text("试点推进", "pilot"),
+    "探索研究": Text("探索研究", "exploratory"),
+}
+
+YES_NO = {True: Text("是", "yes"), False: Text("否", "no")}
+
+
+def citation(book: Rulebook, rule: model.Rule) -> Text:
+    """Return document, number, heading and department of the measure behind a rule."""
+    measure = book.measure_of(rule)
+    document = book.documents[measure.document]
+    by_zh = f"；牵头：{measure.department}" if measure.department else ""
+    by_en = f"; lead: {measure.department}" if measure.department else ""
+    place = f"{measure.heading}{measure.clause or ''}"
+    if measure.number.isdecimal():
+        return Text(
+            f"《{document.title_zh}》第 {measure.number} 项（{place}）{by_zh}",
+            f"{document.title_en}, measure {measure.number} ({place}){by_en}",
+        )
+    return Text(
+        f"《{document.title_zh}》{measure.number}（{measure.heading}）{by_zh}",
+        f"{document.title_en}, clause {measure.number} ({measure.heading}){by_en}",
+    )
+
+
+def fact_title(book: Rulebook, subject: str, name: str) -> Text:
+    """Return the label of a fact or of a field of the subject."""
+    if name in book.facts:
+        return book.facts[name].title
+    return roles()[subject].fields[name].title
+
+
+def fact_unit(book: Rulebook, subject: str, name: str) -> str | None:
+    """Return the unit code of a fact or of a field of the subject."""
+    if name in book.facts:
+        return book.facts[name].unit
+    known = roles()[subject].fields[name]
+    return "yes_no" if known.type == "yes_no" else known.unit
+
+
+def is_text(book: Rulebook, subject: str, name: str) -> bool:
+    """Return whether the values of a fact are text."""
+    spec = book.facts.get(name)
+    if spec is None:
+        return roles()[subject].fields[name].type == "text"
+    return spec.unit is None
+
+
+def figure(value: float, unit: str | None) -> Text:
+    """Return a number with its unit, a share as per cent.
+
+    Examples
+    --------
+    >>> figure(0.3, "share").zh, figure(800.0, "m").en
+    ('30%', '800 m')
+    """
+    if unit == "share":
+        share = f"{value * 100:.10g}%"
+        return Text(share, share)
+    sign = UNITS.get(unit or "", Text("", ""))
+    number = f"{value:.10g}"
+    gap = "" if unit == "percent" else " "
+    return Text(f"{number}{gap}{sign.zh}".strip(), f"{number}{gap}{sign.en}".strip())
+
+
+def limit(book: Rulebook, rule: model.Rule, leaf: model.Leaf) -> Text | None:
+    """Return what a condition asks for, in words; None for one that only asks to be known."""
+    match leaf:
+        case model.Compare(at_most_fact=str(name)):
+            title = fact_title(book, rule.subject or "", name)
+            return Text(f"≤ {title.zh}", f"≤ {title.en}")
+        case model.Compare():
+            parameter = rule.parameters[leaf.limit or ""]
+            value = book.values[f"{rule.id}.{leaf.limit}"]
+            sign = "≥" if leaf.at_least else "≤"
+            if parameter.bound == "exclusive":
+                sign = ">" if leaf.at_least else "<"
+            if value is None:
+                return Text(f"{sign} （须提供）", f"{sign} (to be supplied)")
+            shown = figure(value, parameter.unit)
+            return Text(f"{sign} {shown.zh}", f"{sign} {shown.en}")
+        case model.Is():
+            return YES_NO[leaf.is_]
+        case model.OneOf():
+            words = book.values[f"{rule.id}.{leaf.one_of}"]
+            known = roles()[rule.subject or ""].fields.get(leaf.fact)
+            labels = [known.words.get(w, w) if known else w for w in words]
+            return Text("、".join(labels), ", ".join(words))
+        case model.Inside():
+            return Text("全部位于范围内", "wholly inside")
+        case model.Each():
+            return Text("各项目均满足自身条件", "each project meets its own conditions")
+        case _:
+            return None
+
+
+def layers_of(book: Rulebook, rule: model.Rule) -> tuple[str, ...]:
+    """Return the layer roles that a rule's verdict rests on, in order of first use."""
+    found: dict[str, None] = {}
+
+    def follow(name: str) -> None:
+        spec = book.facts.get(name)
+        if spec is None:
+            return
+        for key, value in spec.arguments.items():
+            if key in ("layer", "special", "besides"):
+                found[value] = None
+            elif key in ("of", "key"):
+                follow(value)
+        if spec.question == "formula":
+            for inner in _names(spec.arguments):
+                follow(inner)
+
+    for leaf in active_leaves(book, rule):
+        follow(model.fact_of(leaf))
+        if isinstance(leaf, model.Each):
+            found[leaf.each] = None
+            for other in layers_of(book, book.rules[rule.id, leaf.each]):
+                found[other] = None
+    return tuple(found)
+
+
+def _names(formula: Any) -> list[str]:
+    if isinstance(formula, str):
+        return [formula]
+    if isinstance(formula, Mapping):
+        return [name for terms in formula.values() for name in _names(terms)]
+    if isinstance(formula, list):
+        return [name for term in formula for name in _names(term)]
+    return []
+
+
+def active_leaves(book: Rulebook, rule: model.Rule) -> list[model.Leaf]:
+    """Return the conditions of a rule in the reading that its parameters choose."""
+    return [
+        leaf
+        for root in (rule.applies, rule.test)
+        for leaf in model.leaves(chosen(root, rule.id, book.values))
+    ]
+
+
+def facts_of(book: Rulebook, rule: model.Rule) -> list[str]:
+    """Return the facts of a rule that become columns: tested, their limits, and reported."""
+    names: dict[str, None] = {}
+    for leaf in active_leaves(book, rule):
+        names[model.fact_of(leaf)] = None
+        if isinstance(leaf, model.Compare) and leaf.at_most_fact:
+            names[leaf.at_most_fact] = None
+    for name in rule.results:
+        names[name] = None
+    for name in list(names):
+        spec = book.facts.get(name)
+        if spec is not None and spec.feature:
+            names[spec.feature] = None
+    return list(names)
+
+
+def rule_info(
+    book: Rulebook,
+    rule: model.Rule,
+    columns: Mapping[str, str],
+    given: Collection[str],
+) -> RuleInfo:
+    """Return the rule as results describe it.
+
+    Parameters
+    ----------
+    columns
+        Fact → name of its column.
+    given
+        Roles of the layers that this run has.
+    """
+    subject = rule.subject or ""
+    measure = book.measure_of(rule)
+
+    def line(name: str, leaf: model.Leaf | None = None) -> FactLine:
+        spec = book.facts.get(name)
+        feature = columns[spec.feature] if spec is not None and spec.feature else None
+        title, unit = fact_title(book, subject, name), fact_unit(book, subject, name)
+        if leaf is None:
+            return FactLine(columns[name], title, unit, None, feature_column=feature)
+        side, value, column = None, None, None
+        if isinstance(leaf, model.Compare):
+            side = "at_least" if leaf.at_least else "at_most"
+            value = book.values[f"{rule.id}.{leaf.limit}"] if leaf.limit else None
+            column = columns[leaf.at_most_fact] if leaf.at_most_fact else None
+        return FactLine(
+            columns[name],
+            title,
+            unit,
+            limit(book, rule, leaf),
+            model.condition_name(leaf),
+            side,  # type: ignore[arg-type]
+            value,
+            column,
+            feature,
+        )
+
+    leaves = active_leaves(book, rule)
+    tested = {model.fact_of(leaf) for leaf in leaves}
+    lines = [line(model.fact_of(leaf), leaf) for leaf in leaves]
+    lines += [line(name) for name in facts_of(book, rule) if name not in tested]
+    headline = next(
+        (x.column for x in lines if x.condition is not None and x.condition in rule.headlines),
+        None,
+    )
+    layers = layers_of(book, rule)
+    prefix = f"{rule.id}."
+    explanation = Text(
+        rule.explanation_zh + (f"前提：{rule.presumes_zh}" if rule.presumes_zh else ""),
+        rule.explanation_en + (f" Presumed: {rule.presumes_en}" if rule.presumes_en else ""),
+    )
+    return RuleInfo(
+        id=rule.id,
+        measure=measure.id,
+        title=rule.title,
+        explanation=explanation,
+        citation=citation(book, rule),
+        policy_class=POLICY_CLASSES.get(measure.policy_class or ""),
+        assess=rule.assess,
+        parameters={
+            f"{prefix}{key}": plain(book.values[f"{prefix}{key}"]) for key in rule.parameters
+        },
+        changed_parameters=tuple(
+            f"{prefix}{key}" for key in rule.parameters if f"{prefix}{key}" in book.changed
+        ),
+        headline=headline,
+        facts=tuple(lines),
+        layers=layers,
+        layers_missing=tuple(role for role in layers if role not in given),
+    )
+
+
+def plain(value: Any) -> Any:
+    """Return a parameter value as JSON can hold it."""
+    if isinstance(value, list):
+        return [v.model_dump(exclude_none=True) if isinstance(v, model.Step) else v for v in value]
+    return value

@@ -1,0 +1,394 @@
+"""Rules meet facts: each fact is asked once, conditions are judged, verdicts combined."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import shapely
+
+from geo_urc import verdicts
+from geo_urc.facts.fact import Fact, Mask
+from geo_urc.facts.outlines import Floats, Outlines, outlines
+from geo_urc.facts.questions import QUESTIONS, own_field
+from geo_urc.inputs.table import Features, Layer
+from geo_urc.policy import model
+from geo_urc.policy.rulebook import Rulebook
+from geo_urc.roles import roles
+from geo_urc.verdicts import Outcome, Verdict
+
+Built = TypeVar("Built")
+EXACT = 1e-9
+"""Relative slack of a comparison: the last bits that a unit conversion may leave."""
+
+
+class Tested(NamedTuple):
+    """What one condition says of each subject."""
+
+    outcome: Outcome
+    margin: Floats
+    accuracy: Floats
+
+
+@dataclass
+class Scene:
+    """The layers of a run, what has been prepared from them, and the rules to apply.
+
+    Attributes
+    ----------
+    strict
+        Treat what was only assumed (a layer complete everywhere) as not known.
+    """
+
+    book: Rulebook
+    layers: Mapping[str, Layer]
+    strict: bool = False
+    _prepared: dict[object, Any] = field(default_factory=dict)
+
+    def shared(self, key: object, build: Callable[[], Built]) -> Built:
+        """Return what is built once for all subjects."""
+        if key not in self._prepared:
+            self._prepared[key] = build()
+        return self._prepared[key]
+
+    def evaluation_of(self, role: str) -> Evaluation:
+        """Return the evaluation of a layer's own features."""
+        layer = self.layers[role]
+        return self.shared(
+            ("evaluation", role), lambda: Evaluation(layer.features, self, layer.datum_known)
+        )
+
+
+class Evaluation:
+    """Facts and verdicts of some subjects; each is worked out once, when asked for.
+
+    Parameters
+    ----------
+    features
+        The subjects.
+    scene
+        Layers and rules.
+    datum_known
+        Whether the subjects' own coordinates can be trusted to be where they say.
+    """
+
+    def __init__(self, features: Features, scene: Scene, datum_known: bool = True) -> None:
+        self.features = features
+        self.scene = scene
+        self.datum_known = datum_known
+        self._facts: dict[str, Fact] = {}
+        self._tested: dict[int, Tested] = {}
+        self._outcomes: dict[str, Outcome] = {}
+        self._once: dict[object, Any] = {}
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    # --- what questions may use ---------------------------------------------------------------
+
+    @cached_property
+    def rings(self) -> Outlines:
+        """Outlines of the subjects."""
+        return outlines(self.features.geometry)
+
+    @cached_property
+    def placed(self) -> Mask:
+        """Subjects with a usable geometry."""
+        return ~shapely.is_missing(self.features.geometry)
+
+    def layer(self, role: str) -> Layer | None:
+        """Return a layer, or None if it was not given."""
+        return self.scene.layers.get(role)
+
+    def usable(self, layer: Layer) -> bool:
+        """Return whether the layer's and the subjects' datums are known."""
+        return layer.datum_known and self.datum_known
+
+    def room_m(self, layer: Layer) -> Floats:
+        """Return how far the layer is complete around each subject (−1: not even there)."""
+        return self.once(("room", layer.features.role), lambda: self._room(layer))
+
+    def _room(self, layer: Layer) -> Floats:
+        if layer.coverage is None:
+            return np.full(len(self), -1.0 if self.scene.strict else np.inf)
+        edge = self.scene.shared(
+            ("coverage", layer.features.role), lambda: _prepared_edge(layer.coverage)
+        )
+        covered = shapely.covers(layer.coverage, self.features.geometry)
+        room = np.full(len(self), -1.0)
+        room[covered] = shapely.distance(edge, self.features.geometry[covered])
+        return room
+
+    def shared(self, key: object, build: Callable[[], Built]) -> Built:
+        """Return what is built once for all subjects."""
+        return self.scene.shared(key, build)
+
+    def once(self, key: object, build: Callable[[], Built]) -> Built:
+        """Return what is worked out once for these subjects."""
+        if key not in self._once:
+            self._once[key] = build()
+        return self._once[key]
+
+    def fact(self, name: str) -> Fact:
+        """Return a fact by its name in the catalogue, a field, or a parameter."""
+        if name not in self._facts:
+            self._facts[name] = self._ask(name)
+        return self._facts[name]
+
+    def _ask(self, name: str) -> Fact:
+        if name in self.scene.book.values:
+            value = self.scene.book.values[name]
+            return Fact(np.full(len(self), np.nan if value is None else float(value)))
+        spec = self.scene.book.facts.get(name)
+        if spec is None:
+            text = roles()[self.features.role].fields[name].type == "text"
+            return own_field(self, name, text=text)
+        arguments = {key: self._argument(value) for key, value in spec.arguments.items()}
+        if spec.question == "formula":  # a formula resolves its own names
+            arguments = spec.arguments
+        return QUESTIONS[spec.question](self, **arguments)
+
+    def _argument(self, value: Any) -> Any:
+        """Return a parameter's value where an argument names one."""
+        if isinstance(value, str) and value in self.scene.book.values:
+            return self.scene.book.values[value]
+        return value
+
+    def verdict(self, rule: str) -> npt.NDArray[np.object_]:
+        """Return the verdict words of a rule on the same subjects."""
+        return verdicts.words(self.outcome(rule))
+
+    # --- rules --------------------------------------------------------------------------------
+
+    def outcome(self, rule: str) -> Outcome:
+        """Return the verdicts of a rule with all reasons."""
+        if rule not in self._outcomes:
+            self._outcomes[rule] = self._judge(self.scene.book.rules[rule, self.features.role])
+        return self._outcomes[rule]
+
+    def headline(self, rule: str) -> tuple[Floats, Floats]:
+        """Return margin and accuracy of the rule: its headline condition's, NaN without one.
+
+        Of several headline conditions (any of them suffices) the largest margin counts.
+        """
+        spec = self.scene.book.rules[rule, self.features.role]
+        margin, accuracy = np.full(len(self), np.nan), np.full(len(self), np.nan)
+        for leaf in self.active_leaves(spec):
+            if model.condition_name(leaf) in spec.headlines:
+                tested = self._leaf(spec, leaf)
+                better = ~(tested.margin <= margin) & ~np.isnan(tested.margin)
+                margin = np.where(better, tested.margin, margin)
+                accuracy = np.where(better, tested.accuracy, accuracy)
+        return margin, accuracy
+
+    def active_leaves(self, rule: model.Rule) -> list[model.Leaf]:
+        """Return the conditions of a rule in the reading that its parameters choose."""
+        return [
+            leaf
+            for root in (rule.applies, rule.test)
+            for leaf in model.leaves(chosen(root, rule.id, self.scene.book.values))
+        ]
+
+    def _judge(self, rule: model.Rule) -> Outcome:
+        result = self._node(rule, chosen(rule.test, rule.id, self.scene.book.values))
+        if rule.applies is not None:
+            applies = self._node(rule, chosen(rule.applies, rule.id, self.scene.book.values))
+            result = verdicts.gate(applies, result)
+        if self.placed.all():
+            return result
+        lost = ~self.placed
+        reasons = {code: mask & ~lost for code, mask in result.reasons.items()}
+        state = np.where(lost, Verdict.UNKNOWN, result.state).astype(np.uint8)
+        return Outcome(state, {**reasons, "geometry_unusable": lost})
+
+    def _node(self, rule: model.Rule, node: model.Node | None) -> Outcome:
+        match node:
+            case None | model.Always():
+                return verdicts.outcome(len(self), Verdict.ELIGIBLE)
+            case model.AllOf():
+                members = [self._node(rule, member) for member in node.all]
+                exceptions = [
+                    verdicts.none_of(self._node(rule, member), _name(member))
+                    for member in node.unless
+                ]
+                return verdicts.all_of([*members, *exceptions])
+            case model.AnyOf():
+                return verdicts.any_of([self._node(rule, member) for member in node.any])
+            case _:
+                return self._leaf(rule, node).outcome
+
+    def _leaf(self, rule: model.Rule, leaf: model.Leaf) -> Tested:
+        if id(leaf) not in self._tested:
+            self._tested[id(leaf)] = _TESTS[type(leaf)](self, rule, leaf)
+        return self._tested[id(leaf)]
+
+    # --- conditions ---------------------------------------------------------------------------
+
+    def _compare(self, rule: model.Rule, leaf: model.Compare) -> Tested:
+        fact = self.fact(leaf.fact)
+        inclusive = True
+        if leaf.at_most_fact is not None:
+            limits = self.fact(leaf.at_most_fact)
+            limit, limit_gaps = limits.value, limits.missing
+        else:
+            name = f"{rule.id}.{leaf.limit}"
+            value = self.scene.book.values[name]
+            limit = np.full(len(self), np.nan if value is None else float(value))
+            no_limit = {f"parameter_missing:{name}": np.ones(len(self), bool)}
+            limit_gaps = no_limit if value is None else {}
+            inclusive = rule.parameters[leaf.limit or ""].bound == "inclusive"
+        sign = -1.0 if leaf.at_least is not None else 1.0
+        slack = np.maximum(np.abs(limit), 1.0) * EXACT * (1 if inclusive else -1)
+
+        def meets(value: Floats) -> Mask:
+            return sign * (limit - value) >= -slack
+
+        gaps = {**fact.missing, **limit_gaps}
+        for bound in fact.bounds:
+            swings = (meets(bound.limit) != meets(fact.value)) & ~fact.unknown
+            gaps[bound.reason] = gaps.get(bound.reason, False) | swings
+        margin = sign * (limit - fact.value)
+        accuracy = np.broadcast_to(np.asarray(fact.accuracy, float), margin.shape)
+        near = np.abs(margin) < accuracy
+        looks = {**fact.review, "within_accuracy": near}
+        outcome = self._settle(leaf, meets(fact.value), gaps, looks)
+        margin = np.where(np.isinf(margin), np.nan, margin)
+        return Tested(outcome, margin, np.where(np.isnan(margin), np.nan, accuracy))
+
+    def _is(self, rule: model.Rule, leaf: model.Is) -> Tested:
+        fact = self.fact(leaf.fact)
+        met = fact.value == float(leaf.is_)
+        return self._unmeasured(self._settle(leaf, met, fact.missing, fact.review))
+
+    def _inside(self, rule: model.Rule, leaf: model.Inside) -> Tested:
+        depth = self.fact(leaf.inside)
+        answer = depth.parts["inside"]
+        outcome = self._settle(leaf, answer.value == 1.0, answer.missing, answer.review)
+        accuracy = np.broadcast_to(np.asarray(depth.accuracy, float), depth.value.shape)
+        return Tested(outcome, depth.value, np.where(np.isnan(depth.value), np.nan, accuracy))
+
+    def _one_of(self, rule: model.Rule, leaf: model.OneOf) -> Tested:
+        fact = self.fact(leaf.fact)
+        allowed = set(self.scene.book.values[f"{rule.id}.{leaf.one_of}"])
+        met = np.isin(fact.value.astype(object), list(allowed))
+        review = dict(fact.review)
+        if fact.alternatives is not None:
+            rows, values = fact.alternatives
+            differs = np.zeros(len(self), bool)
+            differs[rows[np.isin(values, list(allowed)) != met[rows]]] = True
+            review["straddles"] = differs
+        return self._unmeasured(self._settle(leaf, met, fact.missing, review))
+
+    def _known(self, rule: model.Rule, leaf: model.Known) -> Tested:
+        fact = self.fact(leaf.known)
+        review = dict(fact.review)
+        if fact.alternatives is not None:
+            rows, values = fact.alternatives
+            differs = np.zeros(len(self), bool)
+            differs[rows[values != fact.value[rows]]] = True
+            review["straddles"] = differs
+        empty = fact.value == None if fact.value.dtype == object else np.isnan(fact.value)  # noqa: E711
+        gaps = dict(fact.missing)
+        unexplained = np.asarray(empty, bool) & ~fact.unknown
+        if unexplained.any():
+            gaps[f"attribute_missing:{leaf.known}"] = unexplained
+        return self._unmeasured(self._settle(leaf, ~np.asarray(empty, bool), gaps, review))
+
+    def _each(self, rule: model.Rule, leaf: model.Each) -> Tested:
+        through = self.fact(leaf.through)
+        if through.members is None:
+            reason = next(iter(through.missing), "layer_missing")
+            return self._unmeasured(verdicts.outcome(len(self), Verdict.UNKNOWN, reason))
+        members = self.scene.evaluation_of(leaf.each).outcome(rule.id)
+        state = members.state[through.members.features]
+        state = np.where(state == Verdict.NOT_APPLICABLE, Verdict.ELIGIBLE, state)
+        doubtful = ~through.members.sure & (state != Verdict.ELIGIBLE)
+        state = np.where(doubtful, Verdict.REVIEW, state).astype(np.uint8)
+        bad = state != Verdict.ELIGIBLE
+        reasons = {
+            code: mask[through.members.features] & bad for code, mask in members.reasons.items()
+        }
+        reasons["within_accuracy"] = reasons.get("within_accuracy", False) | doubtful
+        related = Outcome(state, reasons)
+        return self._unmeasured(verdicts.worst_by(through.members.rows, related, len(self)))
+
+    def _settle(
+        self,
+        leaf: model.Leaf,
+        met: Mask,
+        gaps: Mapping[str, Mask],
+        looks: Mapping[str, Mask],
+    ) -> Outcome:
+        """Return the outcome: a gap outweighs a look, and a look outweighs met and not met.
+
+        For a soft limit and for an open reading, not met is for a person to decide.
+        """
+        missing = getattr(leaf, "missing", "unknown")
+        unknown = np.zeros(len(self), bool)
+        for mask in gaps.values():
+            unknown |= mask
+        look = np.zeros(len(self), bool)
+        for mask in looks.values():
+            look |= mask & ~unknown
+        failed = ~met & ~unknown & ~look
+        otherwise = getattr(leaf, "otherwise", None)
+        bad = Verdict.REVIEW if otherwise else Verdict.INELIGIBLE
+        gap = {"unknown": Verdict.UNKNOWN, "review": Verdict.REVIEW, "passes": Verdict.ELIGIBLE}
+        state = np.select(
+            [unknown, look, failed], [gap[missing], Verdict.REVIEW, bad], Verdict.ELIGIBLE
+        ).astype(np.uint8)
+        reasons = {code: np.asarray(mask, bool) & ~unknown for code, mask in looks.items()}
+        if missing != "passes":
+            for code, mask in gaps.items():
+                reasons[code] = reasons.get(code, False) | mask
+        code = otherwise or f"not_met:{model.condition_name(leaf)}"
+        reasons[code] = reasons.get(code, False) | failed
+        return Outcome(state, reasons)
+
+    def _unmeasured(self, outcome: Outcome) -> Tested:
+        nothing = np.full(len(self), np.nan)
+        return Tested(outcome, nothing, nothing)
+
+
+_TESTS: dict[type, Callable[..., Tested]] = {
+    model.Compare: Evaluation._compare,
+    model.Is: Evaluation._is,
+    model.Inside: Evaluation._inside,
+    model.OneOf: Evaluation._one_of,
+    model.Known: Evaluation._known,
+    model.Each: Evaluation._each,
+}
+
+
+def chosen(
+    node: model.Node | None, rule: str, values: Mapping[str, Any]
+) -> model.Node | None:
+    """Return the tree with every choice replaced by the reading that its parameter picks."""
+    match node:
+        case model.Choose():
+            return chosen(node.cases[values[f"{rule}.{node.choose}"]], rule, values)
+        case model.AllOf():
+            members = [chosen(member, rule, values) for member in node.all]
+            exceptions = [chosen(member, rule, values) for member in node.unless]
+            return model.AllOf.model_construct(all=members, unless=exceptions)
+        case model.AnyOf():
+            return model.AnyOf.model_construct(
+                any=[chosen(member, rule, values) for member in node.any]
+            )
+        case _:
+            return node
+
+
+def _name(node: model.Node) -> str:
+    return next((model.condition_name(leaf) for leaf in model.leaves(node)), "exception")
+
+
+def _prepared_edge(area: Any) -> Any:
+    shapely.prepare(area)
+    edge = shapely.boundary(area)
+    shapely.prepare(edge)
+    return edge

@@ -1,0 +1,153 @@
+"""What does a subject hold? Sums and unions of the features that lie in or under it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import shapely
+
+from geo_urc.facts.areas import reach_into
+from geo_urc.facts.outlines import Floats, Ints
+from geo_urc.inputs.table import Geometries
+
+
+class Holdings(NamedTuple):
+    """Features within each subject.
+
+    Attributes
+    ----------
+    row, feature
+        Pairs that share area (or a point feature that lies in the subject), by subject.
+    part_m2
+        Shared area of each pair; NaN for a feature without area.
+    sure
+        Whether the pair shares more than the positions' accuracy can explain.
+    area_m2, boundary_m
+        Of each subject: total as asked for, and the outline of what was totalled.
+    """
+
+    row: Ints
+    feature: Ints
+    part_m2: Floats
+    sure: npt.NDArray[np.bool_]
+    area_m2: Floats
+    boundary_m: Floats
+
+
+def hold(
+    geometry: Geometries, features: Geometries, *, overlapping: str, band_m: float
+) -> Holdings:
+    """Return what area of each subject the features take up.
+
+    Parameters
+    ----------
+    geometry
+        Subjects: polygons; None holds nothing.
+    features
+        Footprints; None is left out.
+    overlapping
+        ``"once"``: ground under two footprints counts once (their union).
+        ``"each"``: every footprint counts in full (their sum).
+    band_m
+        Positional accuracy of subject against feature.
+
+    Examples
+    --------
+    >>> green = np.array([shapely.box(0, 0, 10, 10)], dtype=object)
+    >>> dug = np.array([shapely.box(0, 0, 4, 5), shapely.box(2, 0, 6, 5)], dtype=object)
+    >>> hold(green, dug, overlapping="once", band_m=0.1).area_m2.tolist()
+    [30.0]
+    >>> hold(green, dug, overlapping="each", band_m=0.1).area_m2.tolist()
+    [40.0]
+    """
+    row, feature = shapely.STRtree(features).query(geometry, predicate="intersects")
+    order = np.lexsort((feature, row))
+    row, feature = row[order], feature[order]
+    part = shapely.intersection(geometry[row], features[feature])
+    flat = shapely.area(features[feature]) == 0
+    shared = (shapely.area(part) > 0) | flat
+    row, feature, part, flat = row[shared], feature[shared], part[shared], flat[shared]
+    size = np.where(flat, np.nan, shapely.area(part))
+    sure = reach_into(part, shapely.boundary(geometry[row]), band_m) >= band_m
+
+    n = len(geometry)
+    area = np.bincount(row, np.nan_to_num(size), n)
+    boundary = np.bincount(row, shapely.length(part), n)
+    if overlapping == "once":
+        start = np.flatnonzero(np.diff(row, prepend=-1))
+        for a, b in zip(start, [*start[1:], len(row)], strict=True):
+            if b - a > 1:
+                union = shapely.union_all(part[a:b])
+                area[row[a]], boundary[row[a]] = union.area, union.length
+    return Holdings(row, feature, size, sure, area, boundary)
+
+
+class Clearance(NamedTuple):
+    """Free distance from each subject to what it must keep clear of.
+
+    Attributes
+    ----------
+    metres
+        Least of (distance − protection) over the features near; negative: encroached
+        upon; +inf where nothing is near; NaN for a missing subject.
+    feature
+        Where it is least; −1 where nothing is near.
+    unprotected
+        Subjects near a feature, and outside it, whose protection distance is not known.
+    """
+
+    metres: Floats
+    feature: Ints
+    unprotected: npt.NDArray[np.bool_]
+
+
+def keep_clear(
+    geometry: Geometries, features: Geometries, protection_m: Floats, concern_m: float
+) -> Clearance:
+    """Return how much room each subject leaves to features and their protected distance.
+
+    A feature inside a subject encroaches whatever its protection. Features farther off
+    than ``concern_m`` and than the largest protection are of no concern.
+
+    Examples
+    --------
+    >>> garage = np.array([shapely.box(0, 0, 10, 10)], dtype=object)
+    >>> trees = np.array([shapely.Point(14, 5), shapely.Point(5, 3)], dtype=object)
+    >>> keep_clear(garage, trees[:1], np.array([5.0]), 50.0).metres.tolist()
+    [-1.0]
+    >>> keep_clear(garage, trees[1:], np.array([np.nan]), 50.0).metres.tolist()
+    [-3.0]
+    """
+    n = len(geometry)
+    metres = np.where(shapely.is_missing(geometry), np.nan, np.inf)
+    feature = np.full(n, -1)
+    unprotected = np.zeros(n, bool)
+    known = protection_m[~np.isnan(protection_m)]
+    far = max(concern_m, float(known.max(initial=0.0)))
+    row, other = shapely.STRtree(features).query(geometry, predicate="dwithin", distance=far)
+    if not len(row):
+        return Clearance(metres, feature, unprotected)
+    free = shapely.distance(geometry[row], features[other])
+    hit = np.flatnonzero(free == 0)
+    free[hit] = -_encroached(geometry[row[hit]], features[other[hit]])
+    room = free - protection_m[other]
+    bare = np.isnan(protection_m[other])
+    unprotected[row[bare & (free >= 0)]] = True
+    room[bare] = np.where(free[bare] < 0, free[bare], np.inf)
+    order = np.lexsort((other, room, row))
+    first = order[np.unique(row[order], return_index=True)[1]]
+    metres[row[first]] = room[first]
+    feature[row[first]] = np.where(np.isinf(room[first]), -1, other[first])
+    return Clearance(metres, feature, unprotected)
+
+
+def _encroached(geometry: Geometries, features: Geometries) -> Floats:
+    """Return how deep feature and subject lie in each other."""
+    point = shapely.area(features) == 0
+    deep = np.zeros(len(geometry))
+    deep[point] = shapely.distance(features[point], shapely.boundary(geometry[point]))
+    part = shapely.intersection(geometry[~point], features[~point])
+    deep[~point] = reach_into(part, shapely.boundary(features[~point]), np.inf)
+    return deep

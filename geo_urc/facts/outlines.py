@@ -1,0 +1,99 @@
+"""Polygons as flat arrays of ring vertices, so that numpy can measure a batch at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import shapely
+
+from geo_urc.inputs.table import Geometries
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Outlines:
+    """The rings of many polygons, end to end.
+
+    Attributes
+    ----------
+    xy
+        Vertices of all rings, each ring closed.
+    start
+        First vertex of each ring, and one past the last.
+    row
+        Polygon that each ring belongs to (MultiPolygons have several shells).
+    sign
+        +1 for a shell and −1 for a hole, times the ring's turning direction: what its
+        signed area has to be multiplied with.
+    n
+        Number of polygons, rows without any ring included.
+    """
+
+    xy: Floats
+    start: Ints
+    row: Ints
+    sign: Floats
+    n: int
+
+    @property
+    def last(self) -> npt.NDArray[np.bool_]:
+        """Whether a vertex closes its ring, so that no edge starts there."""
+        last = np.zeros(len(self.xy), bool)
+        last[self.start[1:] - 1] = True
+        return last
+
+    def pick(self, rows: Ints) -> Outlines:
+        """Return the outlines of ``rows``, numbered by their place there; may repeat."""
+        counts = np.bincount(self.row, minlength=self.n)
+        first = np.concatenate([[0], np.cumsum(counts)])
+        rings = _ranges(first[rows], counts[rows])
+        row = np.repeat(np.arange(len(rows)), counts[rows])
+        size = np.diff(self.start)[rings]
+        vertices = _ranges(self.start[rings], size)
+        start = np.concatenate([[0], np.cumsum(size)])
+        return Outlines(self.xy[vertices], start, row, self.sign[rings], len(rows))
+
+
+def outlines(geometry: Geometries) -> Outlines:
+    """Return the rings of polygons; other kinds and None have none.
+
+    Examples
+    --------
+    >>> square = shapely.box(0, 0, 2, 2)
+    >>> outlines(np.array([None, square], dtype=object)).row.tolist()
+    [1]
+    """
+    parts, row_of_part = shapely.get_parts(geometry, return_index=True)
+    polygon = shapely.get_type_id(parts) == shapely.GeometryType.POLYGON
+    parts, row_of_part = parts[polygon], row_of_part[polygon]
+    rings, part_of_ring = shapely.get_rings(parts, return_index=True)
+    shell = np.ones(len(rings), bool)
+    shell[1:] = part_of_ring[1:] != part_of_ring[:-1]
+    xy, ring_of_vertex = shapely.get_coordinates(rings, return_index=True)
+    size = np.bincount(ring_of_vertex, minlength=len(rings)) if len(rings) else np.empty(0, int)
+    start = np.concatenate([[0], np.cumsum(size)]).astype(np.intp)
+    turn = np.sign(_signed_area(xy, start))
+    return Outlines(
+        xy, start, row_of_part[part_of_ring], np.where(shell, 1.0, -1.0) * turn, len(geometry)
+    )
+
+
+def _signed_area(xy: Floats, start: Ints) -> Floats:
+    """Return twice the signed area of each ring, measured from its own first vertex."""
+    if len(start) == 1:
+        return np.empty(0)
+    x, y = (xy - np.repeat(xy[start[:-1]], np.diff(start), axis=0)).T
+    cross = np.zeros(len(x))
+    cross[:-1] = x[:-1] * y[1:] - x[1:] * y[:-1]
+    cross[start[1:] - 1] = 0.0
+    return np.add.reduceat(cross, start[:-1])
+
+
+def _ranges(first: Ints, size: Ints) -> Ints:
+    """Return the numbers ``first[i] … first[i] + size[i] − 1`` of all i, end to end."""
+    skipped = np.cumsum(size) - size
+    return np.arange(size.sum()) + np.repeat(first - skipped, size)

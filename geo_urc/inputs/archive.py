@@ -1,0 +1,54 @@
+"""Zipped inputs: unpacked into a temporary folder, so that every reader sees plain files."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from geo_urc.inputs.sources import Request
+from geo_urc.text import Text
+
+_DATA = frozenset(
+    {".shp", ".gpkg", ".geojson", ".json", ".fgb", ".csv", ".txt", ".tsv", ".parquet", ".kml"}
+)
+
+
+def unpack(path: Path, request: Request) -> tuple[Path, TemporaryDirectory[str]]:
+    """Return the one data file of an archive, and the folder that holds it.
+
+    Names in the archive may be in GBK: members are only told apart by stem and extension.
+
+    Raises
+    ------
+    LayerError
+        If the archive is broken, or holds no data file or several.
+    """
+    folder = TemporaryDirectory(prefix="geo_urc-")
+    root = Path(folder.name)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            archive.extractall(root)
+    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError) as error:
+        what = Text(f"压缩包无法解开：{error}。", f"cannot be unpacked: {error}.")
+        raise request.fault(
+            what, Text("请重新压缩或解压后使用。", "Zip it anew or unpack it.")
+        ) from error
+    databases = sorted(p for p in root.rglob("*.gdb") if p.is_dir())
+    found = databases or [
+        p
+        for p in sorted(root.rglob("*"))
+        if p.suffix.lower() in _DATA and p.is_file() and "__MACOSX" not in p.parts
+    ]
+    if request.layer is not None and len(found) > 1:
+        found = [p for p in found if p.stem == request.layer]
+    if len(found) == 1:
+        return found[0], folder
+    names = "、".join(str(p.relative_to(root)) for p in found)
+    if found:
+        what = Text(f"压缩包内有多个数据文件：{names}。", f"holds several data files: {names}.")
+        fix = Text("请用 |layername=文件名 指定一个。", "Choose one with |layername=STEM.")
+    else:
+        what = Text("压缩包内没有可读的数据文件。", "holds no data file that can be read.")
+        fix = Text("请检查压缩包。", "Check the archive.")
+    raise request.fault(what, fix)

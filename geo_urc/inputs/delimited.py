@@ -1,0 +1,115 @@
+"""CSV and TXT: values stay text, geometry comes from coordinate or WKT columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pyarrow as pa
+import shapely
+
+from geo_urc.inputs.encoding import Decoded, text_file_encoding, transcode
+from geo_urc.inputs.fields import parse_numbers, to_objects
+from geo_urc.inputs.sources import Records, Request, Source
+from geo_urc.inputs.suggest import suggestion
+from geo_urc.inputs.vector import open_table
+from geo_urc.text import Text
+
+_X = ("x", "lon", "lng", "long", "longitude", "stop_lon", "经度", "东经", "x坐标", "point_x")
+_Y = ("y", "lat", "latitude", "stop_lat", "纬度", "北纬", "y坐标", "point_y")
+_WKT = ("wkt", "geometry", "geom", "the_geom", "_wkt", "wkt_geom")
+
+
+def open_delimited(path: Path, request: Request) -> Source:
+    """Open delimited text as points (coordinate columns) or as any geometry (WKT column).
+
+    Raises
+    ------
+    LayerError
+        If the encoding cannot be told or no column holds a geometry.
+    """
+    encoding = _encoding(path, request)
+    keep = None
+    if encoding.codec != "utf-8":
+        keep = TemporaryDirectory(prefix="geo_urc-")
+        clean = Path(keep.name) / "text.csv"
+        try:
+            transcode(path, clean, encoding.codec)
+        except UnicodeError as error:
+            what = Text(f"不是 {encoding.codec} 文本。", f"is not {encoding.codec} text.")
+            fix = Text("请改正或删去 encoding。", "Correct or remove encoding.")
+            raise request.fault(what, fix) from error
+        path = clean
+    table = open_table(path, request)
+    names = table.schema.names
+    given = (request.x, request.y)
+    for column in given:
+        if column is not None and column not in names:
+            what = Text(f"没有坐标列“{column}”。", f'has no coordinate column "{column}".')
+            raise request.fault(what, suggestion(column, names))
+    wkt = None if given[0] else _first(names, _WKT)
+    x, y = given if given[0] else (_first(names, _X), _first(names, _Y))
+    if wkt is None and (x is None or y is None):
+        what = Text("没有坐标列或 WKT 列。", "has no coordinate columns and no WKT column.")
+        fix = Text(
+            f"请用 x、y 指定（现有列：{'、'.join(names)}）；面要素请提供 WKT 列。",
+            f"Name them with x and y (columns: {', '.join(names)}); polygons need a WKT column.",
+        )
+        raise request.fault(what, fix)
+    geometry = [wkt] if wkt is not None else [str(x), str(y)]
+
+    def records(rows: int, columns: Sequence[str] | None) -> Iterator[Records]:
+        wanted = names if columns is None else list(columns)
+        for batch, _ in table.records(rows, list(dict.fromkeys([*wanted, *geometry]))):
+            shapes = [batch.column(c) for c in geometry]
+            wkb = _from_wkt(*shapes) if wkt is not None else _from_xy(*shapes)
+            yield Records(batch.select(wanted), wkb)
+
+    said = () if encoding.declared or request.encoding else (_note(encoding.codec),)
+    return replace(
+        table,
+        records=records,
+        encoding=encoding.codec,
+        notes=tuple(n for n in said if n is not None),
+        from_text=True,
+        salvage=None,
+        keep=keep,
+    )
+
+
+def _encoding(path: Path, request: Request) -> Decoded:
+    found = text_file_encoding(path) if request.encoding is None else None
+    if request.encoding is not None:
+        found = Decoded(request.encoding, True)
+    if found is None:
+        what = Text("既非 UTF-8 也非 GB18030 文本。", "is neither UTF-8 nor GB18030 text.")
+        fix = Text("请用 encoding 注明编码。", "Name the encoding with encoding.")
+        raise request.fault(what, fix)
+    return found
+
+
+def _note(codec: str) -> Text | None:
+    if codec == "utf-8":
+        return None
+    return Text(f"编码未注明，按 {codec} 读取。", f"encoding not declared, read as {codec}.")
+
+
+def _first(names: Sequence[str], usual: Sequence[str]) -> str | None:
+    """Return the column whose name is the earliest of the usual ones, in any case."""
+    plain = {name.strip().lower(): name for name in reversed(names)}
+    return next((plain[u] for u in usual if u in plain), None)
+
+
+def _from_xy(x: pa.Array, y: pa.Array) -> pa.Array:
+    xs, ys = parse_numbers(x)[0], parse_numbers(y)[0]
+    points = np.array(shapely.points(xs, ys), dtype=object)
+    points[np.isnan(xs) | np.isnan(ys)] = None
+    return pa.array(shapely.to_wkb(points), pa.binary())
+
+
+def _from_wkt(wkt: pa.Array) -> pa.Array:
+    shapes = shapely.from_wkt(to_objects(wkt), on_invalid="ignore")
+    return pa.array(shapely.to_wkb(shapes), pa.binary())

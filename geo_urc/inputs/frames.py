@@ -1,0 +1,64 @@
+"""GeoDataFrames as sources, for callers of the Python interface."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from geo_urc.errors import LayerError, Problem
+from geo_urc.inputs.salvage import in_memory
+from geo_urc.inputs.sources import Source, plain_batch, plain_schema
+from geo_urc.text import Text
+
+if TYPE_CHECKING:
+    import geopandas
+
+
+def is_frame(given: object) -> bool:
+    """Return whether something is a GeoDataFrame, without importing geopandas for it."""
+    return any(c.__name__ == "GeoDataFrame" for c in type(given).__mro__)
+
+
+def open_frame(frame: geopandas.GeoDataFrame, role: str) -> Source:
+    """Return a source over a GeoDataFrame; its index is not a column.
+
+    Raises
+    ------
+    LayerError
+        If it has no geometry, columns of one name, or a column of mixed types.
+    """
+    name = f"GeoDataFrame {role}"
+
+    def fault(zh: str, en: str) -> LayerError:
+        return LayerError(Problem(name, Text(zh, en), Text("请先整理。", "Put it in order first.")))
+
+    if frame._geometry_column_name not in frame.columns:
+        raise fault("没有图形列。", "has no geometry column.")
+    if not frame.columns.is_unique:
+        raise fault("列名重复。", "has several columns of one name.")
+    geometry = frame.geometry
+    plain = frame.drop(columns=geometry.name)
+    for column in plain.columns[plain.dtypes == "geometry"]:
+        plain[column] = plain[column].to_wkb()
+    plain.columns = plain.columns.astype(str)
+    try:
+        table = pa.Table.from_pandas(plain, preserve_index=False).replace_schema_metadata()
+    except (pa.ArrowException, TypeError) as error:
+        raise fault(
+            f"有不能转换的列：{error}。", f"has a column that cannot be used: {error}."
+        ) from error
+    schema = plain_schema(table.schema, ())
+    arrays = [
+        pa.concat_arrays(c.chunks) if c.num_chunks else pa.array([], c.type) for c in table.columns
+    ]
+    ready = pa.Table.from_batches([plain_batch(arrays, schema)], schema=schema)
+    wkb = pa.array(geometry.to_wkb(flavor="iso"), pa.binary())
+    source = Source(
+        path=name,
+        driver="GeoDataFrame",
+        crs=frame.crs.to_wkt() if frame.crs is not None else None,
+        schema=schema,
+        records=lambda rows, columns: iter(()),
+    )
+    return in_memory(source, ready, wkb)

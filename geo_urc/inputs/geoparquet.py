@@ -1,0 +1,83 @@
+"""GeoParquet: one file or a folder of them, read with pyarrow."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from geo_urc.inputs.sources import Records, Request, Source, plain_batch, plain_schema
+from geo_urc.text import Text
+
+_DEFAULT_CRS = "OGC:CRS84"
+"""What the format means where a file does not name a system."""
+
+
+def open_geoparquet(path: Path, request: Request) -> Source:
+    """Open a GeoParquet file, or a folder of them in the order of their names.
+
+    Raises
+    ------
+    LayerError
+        If a filter is asked for, the file is damaged or has no WKB geometry column.
+    """
+    if request.where is not None:
+        what = Text("GeoParquet 不支持 where。", "is GeoParquet, for which where is not supported.")
+        fix = Text("请先筛选，或转为 GeoPackage。", "Filter it first or use a GeoPackage.")
+        raise request.fault(what, fix)
+    files = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
+    try:
+        schemas = [pq.read_schema(file) for file in files]
+    except (pa.ArrowException, OSError) as error:
+        what = Text(f"无法读取：{error}。", f"cannot be read: {error}.")
+        raise request.fault(what, Text("请重新导出。", "Export it again.")) from error
+    geo = _geo(schemas[0], request)
+    name = geo["primary_column"]
+    main = geo["columns"][name]
+    hidden = {name, *_coverings(main)}
+    schema = plain_schema(schemas[0], tuple(hidden))
+    if any(plain_schema(s, tuple(hidden)) != schema for s in schemas[1:]):
+        what = Text("文件夹内各文件的列不一致。", "holds files with different columns.")
+        raise request.fault(what, Text("请统一后再用。", "Make them alike first."))
+
+    def records(rows: int, columns: Sequence[str] | None) -> Iterator[Records]:
+        wanted = schema.names if columns is None else list(columns)
+        subset = pa.schema([schema.field(c) for c in wanted])
+        for file in files:
+            with pq.ParquetFile(file) as opened:
+                for batch in opened.iter_batches(rows, columns=[*wanted, name]):
+                    given = plain_batch([batch.column(c) for c in wanted], subset)
+                    yield Records(given, batch.column(name).cast(pa.binary()))
+
+    crs = main.get("crs", _DEFAULT_CRS)
+    return Source(
+        path=request.path,
+        driver="Parquet",
+        crs=json.dumps(crs) if isinstance(crs, dict) else crs,
+        schema=schema,
+        records=records,
+    )
+
+
+def _geo(schema: pa.Schema, request: Request) -> dict[str, Any]:
+    raw = (schema.metadata or {}).get(b"geo")
+    if raw is None:
+        what = Text("没有 GeoParquet 图形信息。", "has no GeoParquet metadata.")
+        fix = Text("请用 GIS 软件另存为 GeoParquet。", "Save it as GeoParquet with a GIS.")
+        raise request.fault(what, fix)
+    geo: dict[str, Any] = json.loads(raw)
+    encoding = geo["columns"][geo["primary_column"]].get("encoding", "WKB")
+    if encoding != "WKB":
+        what = Text(f"图形编码 {encoding} 不支持。", f"has geometry encoded as {encoding}.")
+        raise request.fault(what, Text("请以 WKB 编码保存。", "Save it with WKB encoding."))
+    return geo
+
+
+def _coverings(column: dict[str, Any]) -> set[str]:
+    """Return the columns that only repeat the bounds of the geometry."""
+    bbox = column.get("covering", {}).get("bbox", {})
+    return {path[0] for path in bbox.values()}

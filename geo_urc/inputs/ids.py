@@ -1,0 +1,71 @@
+"""The ids of subjects: the user's own where there are any, always unique, never null."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+
+class Ids(NamedTuple):
+    """Ids in file order, and what had to be done for them."""
+
+    values: pa.StringArray
+    made_up: int
+    """Records without an id."""
+    repeated: list[str]
+    """The new ids of records whose id was taken by an earlier one."""
+
+
+def subject_ids(role: str, positions: npt.NDArray[np.int64], given: pa.StringArray | None) -> Ids:
+    """Return a unique id for each record.
+
+    A missing id becomes ``ROLE-n`` with the record's place in the file; of equal ids the
+    first stays and later ones get ``#2``, ``#3`` … A made-up id steps aside for the user's.
+
+    Parameters
+    ----------
+    positions
+        1-based place of each record in the file.
+    given
+        The user's ids as text, None if the file has no id column.
+
+    Examples
+    --------
+    >>> ids = subject_ids("parcels", np.arange(1, 5), pa.array(["a", None, "a", "a"]))
+    >>> ids.values.to_pylist(), ids.made_up
+    (['a', 'parcels-2', 'a#2', 'a#3'], 1)
+    """
+    made = np.array([f"{role}-{n}" for n in positions.tolist()], dtype=object)
+    if given is None:
+        return Ids(pa.array(made, pa.string()), len(made), [])
+    values = given.to_numpy(zero_copy_only=False).copy()
+    missing = given.is_null().to_numpy(zero_copy_only=False)
+    later = _later_of_equals(given) & ~missing
+    if missing.any() or later.any():
+        taken = set(values[~missing])
+        for row in np.flatnonzero(later):
+            values[row] = _free(values[row], taken)
+        for row in np.flatnonzero(missing):
+            values[row] = made[row] if made[row] not in taken else _free(made[row], taken)
+            taken.add(values[row])
+    return Ids(pa.array(values, pa.string()), int(missing.sum()), values[later].tolist())
+
+
+def _later_of_equals(given: pa.StringArray) -> npt.NDArray[np.bool_]:
+    """Return True for every value that has occurred before."""
+    codes = given.dictionary_encode().indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    later = np.ones(len(codes), bool)
+    later[np.unique(codes, return_index=True)[1]] = False
+    return later
+
+
+def _free(wanted: str, taken: set[str]) -> str:
+    """Return the first of ``wanted#2``, ``wanted#3`` … that is not taken, and take it."""
+    number = 2
+    while f"{wanted}#{number}" in taken:
+        number += 1
+    taken.add(f"{wanted}#{number}")
+    return f"{wanted}#{number}"

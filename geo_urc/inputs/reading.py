@@ -1,0 +1,170 @@
+"""Everything a run needs, from what the user named; all faults are reported together."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from geo_urc.errors import CrsError, LayerError, Problem
+from geo_urc.inputs import crs, remarks
+from geo_urc.inputs.encoding import codec_of
+from geo_urc.inputs.frames import is_frame, open_frame
+from geo_urc.inputs.layers import as_layer, with_coverage
+from geo_urc.inputs.roles import roles
+from geo_urc.inputs.settings import (
+    LayerEntry,
+    ParcelsEntry,
+    Settings,
+    check_settings,
+    load_settings,
+)
+from geo_urc.inputs.sources import Request, Source, open_source
+from geo_urc.inputs.subjects import FileSubjects, open_subjects
+from geo_urc.inputs.table import Inputs, Layer, Notice
+
+
+def read_inputs(
+    parcels: Any,
+    *,
+    layers: Any = None,
+    evaluation_crs: str = crs.EVALUATION_CRS,
+    roles_needed: Container[str] | None = None,
+    strict: bool = False,
+) -> Inputs:
+    """Read the parcels and the layers of a run.
+
+    Parameters
+    ----------
+    parcels : str, Path or GeoDataFrame
+        Surveyed now, handed out in batches later.
+    layers : str, Path or mapping, optional
+        A LAYERS.toml; or role → path, GeoDataFrame, or mapping with the keys of a
+        ``[layers.ROLE]`` table.
+    evaluation_crs : str
+        System in which facts are measured.
+    roles_needed : container of str, optional
+        Roles that rules ask for; other layers are not read, unless they are another's
+        coverage. None reads all.
+    strict : bool
+        Whether a datum that is only assumed counts as unknown.
+
+    Raises
+    ------
+    LayerError, CrsError
+        With every problem of LAYERS.toml, or else of all the files.
+    """
+    crs.evaluation_crs(evaluation_crs)
+    settings, base, frames = _described(layers)
+    wanted = _wanted(settings, roles_needed)
+    faults = _Faults()
+
+    subjects: FileSubjects | None = None
+    with faults.collected():
+        subjects = open_subjects(
+            _opened("parcels", settings.parcels, parcels, Path()),
+            roles()["parcels"],
+            settings.parcels,
+            evaluation_crs=evaluation_crs,
+            strict=strict,
+        )
+    found: dict[str, Layer] = {}
+    unread: list[Notice] = []
+    for name in wanted:
+        entry = settings.layers[name]
+        if roles()[name].raster:
+            unread.append(remarks.on_raster(name, entry.path))
+            continue
+        with faults.collected():
+            file = _opened(name, entry, frames.get(name, entry.path), base)
+            found[name] = as_layer(
+                open_subjects(
+                    file, roles()[name], entry, evaluation_crs=evaluation_crs, strict=strict
+                )
+            )
+    covered: dict[str, Layer] = {}
+    for name, layer in found.items():
+        entry = settings.layers[name]
+        if entry.coverage in settings.layers and entry.coverage not in found:
+            continue  # the covering layer has a fault of its own
+        with faults.collected():
+            covered[name] = with_coverage(
+                layer, entry, found, base=base, evaluation_crs=evaluation_crs
+            )
+    faults.raise_all()
+    assert subjects is not None  # else there were faults
+    return Inputs(
+        parcels=replace(subjects, notices=(*subjects.notices, *unread)),
+        layers=covered,
+        parameters=settings.rules,
+        evaluation_crs=evaluation_crs,
+    )
+
+
+@dataclass
+class _Faults:
+    """Problems of several files, raised as one error at the end."""
+
+    errors: list[LayerError] = field(default_factory=list)
+
+    @contextmanager
+    def collected(self) -> Iterator[None]:
+        """Keep a LayerError for later instead of raising it."""
+        try:
+            yield
+        except LayerError as error:
+            self.errors.append(error)
+
+    def raise_all(self) -> None:
+        """Raise what was kept; a CrsError if there was nothing else."""
+        if not self.errors:
+            return
+        problems: dict[Problem, None] = {p: None for e in self.errors for p in e.problems}
+        only_crs = all(isinstance(e, CrsError) for e in self.errors)
+        raise (CrsError if only_crs else LayerError)(list(problems)) from self.errors[0]
+
+
+def _described(layers: Any) -> tuple[Settings, Path, dict[str, Any]]:
+    """Return settings, the folder that paths start from, and GeoDataFrames by role."""
+    if layers is None:
+        return Settings(), Path(), {}
+    if not isinstance(layers, Mapping):
+        path = Path(layers)
+        return load_settings(path), path.parent, {}
+    frames = {role: given for role, given in layers.items() if is_frame(given)}
+    tables = {role: _table(given) for role, given in layers.items()}
+    return check_settings({"layers": tables}, "layers"), Path(), frames
+
+
+def _table(given: Any) -> Any:
+    """Return what a ``[layers.ROLE]`` table would say of one value of a mapping."""
+    if is_frame(given):
+        return {"path": "GeoDataFrame"}
+    return given if isinstance(given, Mapping) else {"path": str(given)}
+
+
+def _wanted(settings: Settings, roles_needed: Container[str] | None) -> list[str]:
+    """Return the roles to read, those that cover others among them."""
+    if roles_needed is None:
+        return list(settings.layers)
+    needed = {name for name in settings.layers if name in roles_needed}
+    covering = {settings.layers[name].coverage for name in needed}
+    return [name for name in settings.layers if name in needed | covering]
+
+
+def _opened(role: str, entry: ParcelsEntry, given: Any, base: Path) -> Source:
+    if is_frame(given):
+        return open_frame(given, role)
+    layer = entry if isinstance(entry, LayerEntry) else None
+    return open_source(
+        Request(
+            path=str(given),
+            base=base,
+            encoding=codec_of(entry.encoding) if entry.encoding else None,
+            where=layer.where if layer else None,
+            x=layer.x if layer else None,
+            y=layer.y if layer else None,
+        )
+    )

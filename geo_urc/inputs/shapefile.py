@@ -1,0 +1,268 @@
+"""What GDAL does not check of a Shapefile: encoding of the attributes, and missing bytes.
+
+GDAL believes the ``.cpg`` and hands on whatever bytes it finds, ends quietly where a ``.dbf``
+ends, and turns records beyond the end of a ``.shp`` into null geometries.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from geo_urc.inputs.encoding import codec_of, cut_tails
+from geo_urc.text import Text
+
+_CHUNK_ROWS = 1 << 15
+_LDID = {0x4D: "gb18030", 0x7A: "gb18030", 0x4F: "big5", 0x78: "big5", 0x03: "cp1252"}
+"""Language byte of a DBF → codec; 0x57 ("ANSI") says nothing, so it is not here."""
+_CJK_LEAD = 0xE3
+_MULTIBYTE = ("utf-8", "gb18030", "big5")
+_GDAL_NAMES = {"utf-8": "UTF-8", "gb18030": "GB18030", "big5": "BIG5", "cp1252": "CP1252"}
+
+
+class _Column(NamedTuple):
+    name: bytes
+    name_at: int
+    offset: int
+    length: int
+    is_text: bool
+
+
+@dataclass(frozen=True)
+class _Dbf:
+    path: Path
+    count: int
+    header: int
+    record: int
+    ldid: int
+    columns: tuple[_Column, ...]
+
+    @property
+    def records_present(self) -> int:
+        return min(self.count, (self.path.stat().st_size - self.header) // max(self.record, 1))
+
+
+class _Cut(NamedTuple):
+    """Bytes of half a character, by place in the file."""
+
+    at: int
+    length: int
+    fill: bytes
+
+
+@dataclass(frozen=True)
+class Attributes:
+    """What the attribute table of a Shapefile turned out to be.
+
+    Attributes
+    ----------
+    codec
+        Encoding of names and values.
+    note
+        What a user should know of it; None where the declared one holds.
+    cuts
+        Half characters at the end of names and values.
+    missing
+        Records that the header promises and the file has not got.
+    """
+
+    codec: str
+    note: Text | None
+    cuts: tuple[_Cut, ...]
+    missing: int
+
+    @property
+    def gdal_name(self) -> str:
+        """The encoding's name as GDAL knows it."""
+        return _GDAL_NAMES.get(self.codec, self.codec.upper())
+
+
+def sidecars(shp: Path) -> dict[str, Path]:
+    """Return the files of a Shapefile by lower-case extension, ``.shp`` first."""
+    found = {
+        p.suffix.lower(): p
+        for p in sorted(shp.parent.iterdir())
+        if p.stem == shp.stem and p.suffix.lower() in (".shp", ".shx", ".dbf", ".prj", ".cpg")
+    }
+    return {".shp": shp, **{ext: p for ext, p in found.items() if ext != ".shp"}}
+
+
+def check_attributes(dbf: Path, cpg: Path | None, forced: str | None) -> Attributes:
+    """Return the encoding in which every name and value of a DBF can be read.
+
+    Strict UTF-8 is tried first: Chinese text in another encoding hardly ever passes, while
+    UTF-8 often passes for GB18030. Then come what is declared (``.cpg``, else the language
+    byte) and GB18030; single-byte encodings decode anything, so they come last. A character
+    cut off at the end of a field is tolerated. ``forced`` is the user's own word and is not
+    questioned.
+    """
+    table = _header(dbf)
+    missing = table.count - table.records_present
+    declared = _declared(table, cpg)
+    if forced is not None:
+        return Attributes(forced, None, tuple(_cuts(table, forced) or ()), missing)
+    for codec in _candidates(table, declared):
+        cuts = _cuts(table, codec)
+        if cuts is not None:
+            return Attributes(codec, _note(table, declared, codec), tuple(cuts), missing)
+    note = Text(
+        "属性文字既非 UTF-8 也非 GB18030，部分文字会显示有误；请用 encoding 注明编码。",
+        "the attributes are neither UTF-8 nor GB18030, some text will be wrong; "
+        "name the encoding with encoding.",
+    )
+    return Attributes("gb18030", note, (), missing)
+
+
+def missing_shapes(shp: Path) -> bool:
+    """Return whether a .shp is shorter than its own header says."""
+    with shp.open("rb") as file:
+        head = file.read(28)
+    promised = 2 * int.from_bytes(head[24:28], "big")
+    return len(head) == 28 and shp.stat().st_size < promised
+
+
+def index_unusable(files: dict[str, Path]) -> bool:
+    """Return whether the ``.shx`` is missing or shorter than its own header says."""
+    return ".shx" not in files or missing_shapes(files[".shx"])
+
+
+def stage(files: dict[str, Path], folder: Path, cuts: tuple[_Cut, ...]) -> Path:
+    """Return a working copy of a Shapefile without half characters or a bad index.
+
+    Files that need no change are linked, not copied; an unusable ``.shx`` is left out, for
+    GDAL to make anew.
+    """
+    for extension, path in files.items():
+        target = folder / f"staged{extension}"
+        if extension == ".shx" and index_unusable(files):
+            continue
+        if extension == ".dbf" and cuts:
+            shutil.copyfile(path, target)
+            with target.open("r+b") as file:
+                for cut in cuts:
+                    file.seek(cut.at)
+                    file.write(cut.fill * cut.length)
+        else:
+            _link(path, target)
+    return folder / "staged.shp"
+
+
+def _link(path: Path, target: Path) -> None:
+    try:
+        target.symlink_to(path.resolve())
+    except OSError:  # Windows without the privilege
+        shutil.copyfile(path, target)
+
+
+def _header(path: Path) -> _Dbf:
+    with path.open("rb") as file:
+        head = file.read(32)
+        size = int.from_bytes(head[8:10], "little")
+        described = file.read(max(size - 32, 0))
+    columns = []
+    offset = 1
+    for at in range(0, len(described) - 31, 32):
+        raw = described[at : at + 32]
+        if raw[0] == 0x0D:
+            break
+        name = raw[:11].split(b"\0")[0]
+        columns.append(_Column(name, 32 + at, offset, raw[16], raw[11:12] == b"C"))
+        offset += raw[16]
+    return _Dbf(
+        path=path,
+        count=int.from_bytes(head[4:8], "little"),
+        header=size,
+        record=int.from_bytes(head[10:12], "little"),
+        ldid=head[29] if len(head) > 29 else 0,
+        columns=tuple(columns),
+    )
+
+
+def _declared(table: _Dbf, cpg: Path | None) -> str | None:
+    if cpg is not None:
+        named = codec_of(cpg.read_bytes().decode("ascii", "replace").strip("\0\r\n \ufeff"))
+        if named is not None:
+            return named
+    return _LDID.get(table.ldid)
+
+
+def _candidates(table: _Dbf, declared: str | None) -> list[str]:
+    """Return the encodings to try, in order."""
+    if declared not in _MULTIBYTE:
+        return [c for c in ("utf-8", "gb18030", declared) if c]
+    order = ["utf-8", declared, "gb18030"]
+    if declared != "utf-8" and not _has_three_byte_leads(table):
+        # A few words of GBK may happen to be valid UTF-8, but then of two-byte letters.
+        order.remove("utf-8")
+    return list(dict.fromkeys(order))
+
+
+def _note(table: _Dbf, declared: str | None, codec: str) -> Text | None:
+    if codec == declared or (declared is None and _is_ascii(table)):
+        return None
+    if declared is None:
+        return Text(
+            f"属性编码未注明，按 {codec} 读取。", f"encoding not declared, read as {codec}."
+        )
+    return Text(
+        f"注明的属性编码 {declared} 与内容不符，按 {codec} 读取。",
+        f"the declared encoding {declared} does not fit the text, read as {codec}.",
+    )
+
+
+def _has_three_byte_leads(table: _Dbf) -> bool:
+    """Return whether any byte could begin a Chinese character in UTF-8."""
+    return any(max(c.name, default=0) >= _CJK_LEAD for c in table.columns) or any(
+        (block >= _CJK_LEAD).any() for _, _, block in _text_blocks(table)
+    )
+
+
+def _is_ascii(table: _Dbf) -> bool:
+    return all(c.name.isascii() for c in table.columns) and not any(
+        (block & 0x80).any() for _, _, block in _text_blocks(table)
+    )
+
+
+def _text_blocks(table: _Dbf) -> Iterator[tuple[int, _Column, np.ndarray]]:
+    """Yield (first row, text column, bytes by row and place) in runs of rows."""
+    rows = table.records_present
+    if rows <= 0:
+        return
+    shape = (rows, table.record)
+    mapped = np.memmap(table.path, np.uint8, "r", offset=table.header, shape=shape)
+    for first in range(0, rows, _CHUNK_ROWS):
+        chunk = mapped[first : first + _CHUNK_ROWS]
+        for column in table.columns:
+            if column.is_text and column.length:
+                yield first, column, chunk[:, column.offset : column.offset + column.length]
+
+
+def _cuts(table: _Dbf, codec: str) -> list[_Cut] | None:
+    """Return the half characters of a table read in ``codec``; None if it does not fit."""
+    cuts = []
+    tails = cut_tails([c.name for c in table.columns], codec)
+    if tails is None:
+        return None
+    for column, tail in zip(table.columns, tails, strict=True):
+        if tail:
+            cuts.append(_Cut(column.name_at + len(column.name) - tail, tail, b"\0"))
+    for first, column, block in _text_blocks(table):
+        rows = np.flatnonzero((block & 0x80).any(axis=1))
+        values = [block[row].tobytes().rstrip(b" \0") for row in rows]
+        try:
+            b"\n".join(values).decode(codec)
+            continue
+        except UnicodeDecodeError:
+            tails = cut_tails(values, codec)
+        if tails is None:
+            return None
+        for row, value, tail in zip(rows.tolist(), values, tails, strict=True):
+            if tail:
+                start = table.header + (first + row) * table.record + column.offset
+                cuts.append(_Cut(start + len(value) - tail, tail, b" "))
+    return cuts

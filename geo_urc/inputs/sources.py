@@ -1,0 +1,206 @@
+"""One way to open any file: user columns and WKB, in runs of rows, in file order."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+
+from geo_urc.errors import LayerError, Problem
+from geo_urc.text import Text
+
+READ_ERRORS = (pa.ArrowException, OSError, RuntimeError, UnicodeDecodeError)
+"""What a damaged file makes pyogrio or Arrow raise while its records are read."""
+
+_SQL_URL = re.compile(r"^postgres(ql)?://|^PG:", re.IGNORECASE)
+
+
+class Records(NamedTuple):
+    """A run of records as they are in the file."""
+
+    columns: pa.RecordBatch
+    wkb: pa.BinaryArray
+
+
+class BadRecord(NamedTuple):
+    """A record that could not be read at all."""
+
+    record: int
+    """1-based position in the file."""
+    reason: Text
+
+
+@dataclass(frozen=True)
+class Source:
+    """An opened file of features.
+
+    Attributes
+    ----------
+    path
+        As the user gave it.
+    crs
+        The file's own system (authority code or WKT), None if it has none.
+    schema
+        The user's own columns, without the geometry.
+    records
+        ``records(rows, columns)`` yields runs of about ``rows`` records with the named
+        columns (None: all of them); it can be asked again and again.
+    notes
+        What a user should know of how the file was read.
+    bad
+        Records that could not be read; ``records`` does not yield them.
+    keep
+        Whatever must live as long as the source, e.g. a temporary folder.
+    """
+
+    path: str
+    driver: str
+    crs: str | None
+    schema: pa.Schema
+    records: Callable[[int, Sequence[str] | None], Iterator[Records]]
+    encoding: str = "UTF-8"
+    sha256: dict[str, str] = field(default_factory=dict)
+    notes: tuple[Text, ...] = ()
+    bad: tuple[BadRecord, ...] = ()
+    from_text: bool = False
+    """Whether coordinates were written as text, without any mention of a system."""
+    salvage: Callable[[Source], Source] | None = None
+    """Reads the file again record by record, where that can be done."""
+    keep: object = None
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be opened, as the user described it."""
+
+    path: str
+    base: Path = Path()
+    """Folder that a relative path starts from."""
+    encoding: str | None = None
+    """Python's codec, where the user named one."""
+    where: str | None = None
+    x: str | None = None
+    y: str | None = None
+
+    @property
+    def layer(self) -> str | None:
+        """The layer after ``|layername=``."""
+        return self.path.partition("|layername=")[2] or None
+
+    @property
+    def file(self) -> Path:
+        """The file or folder on disk."""
+        return self.base / self.path.partition("|layername=")[0]
+
+    def fault(self, what: Text, fix: Text) -> LayerError:
+        """Return an error about this file."""
+        return LayerError(Problem(self.path, what, fix))
+
+
+def open_source(request: Request) -> Source:
+    """Open a file of any supported format.
+
+    Raises
+    ------
+    LayerError
+        If it is not there, not of a known format, or not usable as described.
+    """
+    from geo_urc.inputs.archive import unpack
+    from geo_urc.inputs.delimited import open_delimited
+    from geo_urc.inputs.geoparquet import open_geoparquet
+    from geo_urc.inputs.vector import open_vector
+
+    if _SQL_URL.match(request.path):
+        what = Text("尚不支持 PostgreSQL 数据库。", "PostgreSQL is not supported yet.")
+        fix = Text("请先导出为 GeoPackage。", "Export it to a GeoPackage first.")
+        raise request.fault(what, fix)
+    path = request.file
+    if not path.exists():
+        what = Text("文件不存在。", "does not exist.")
+        fix = Text(f"请检查路径（查找位置：{path}）。", f"Check the path (looked for at {path}).")
+        raise request.fault(what, fix)
+    keep = None
+    hashed = path
+    if path.suffix.lower() == ".zip":
+        path, keep = unpack(path, request)
+    text = path.suffix.lower() in (".csv", ".txt", ".tsv")
+    if not text and (request.x is not None or request.y is not None):
+        what = Text("x、y 只用于 CSV 文本。", "is not CSV text, so x and y do not apply.")
+        raise request.fault(what, Text("请删去 x 和 y。", "Remove x and y."))
+    if text:
+        opened = open_delimited(path, request)
+    elif path.suffix.lower() in (".parquet", ".geoparquet", ".pq") or _is_parquet_folder(path):
+        opened = open_geoparquet(path, request)
+    else:
+        opened = open_vector(path, request)
+    return replace(opened, sha256=hashes(hashed), keep=(keep, opened.keep))
+
+
+def _is_parquet_folder(path: Path) -> bool:
+    return path.is_dir() and any(path.rglob("*.parquet"))
+
+
+def hashes(path: Path) -> dict[str, str]:
+    """Return file name → SHA-256 for every file that makes up the input."""
+    from geo_urc.inputs.shapefile import sidecars
+
+    if path.is_dir():
+        files = {str(p.relative_to(path)): p for p in sorted(path.rglob("*")) if p.is_file()}
+    elif path.suffix.lower() == ".shp":
+        files = {p.name: p for p in sidecars(path).values()}
+    else:
+        files = {path.name: path}
+    return {name: _sha256(file) for name, file in files.items()}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def plain_type(given: pa.DataType) -> pa.DataType:
+    """Return the type in which a column is handed on: one that a GeoPackage can hold."""
+    if pa.types.is_dictionary(given):
+        return plain_type(given.value_type)
+    if pa.types.is_nested(given) or pa.types.is_null(given) or pa.types.is_duration(given):
+        return pa.string()
+    if given in (pa.large_string(), pa.string_view()):
+        return pa.string()
+    if given in (pa.large_binary(), pa.binary_view()):
+        return pa.binary()
+    if isinstance(given, pa.BaseExtensionType):
+        return plain_type(given.storage_type)
+    return given
+
+
+def plain_schema(schema: pa.Schema, geometry: Sequence[str]) -> pa.Schema:
+    """Return the schema of the user's columns, without the geometry."""
+    return pa.schema([(f.name, plain_type(f.type)) for f in schema if f.name not in geometry])
+
+
+def plain_batch(columns: Sequence[pa.Array], schema: pa.Schema) -> pa.RecordBatch:
+    """Return columns in the types of :func:`plain_schema`; lists and structs as JSON text."""
+    arrays = [_plain(c, f.type) for c, f in zip(columns, schema, strict=True)]
+    if not arrays:
+        return pa.RecordBatch.from_arrays([], schema=schema)
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _plain(column: pa.Array, to: pa.DataType) -> pa.Array:
+    if isinstance(column, pa.ExtensionArray):
+        column = column.storage
+    if pa.types.is_dictionary(column.type):
+        return _plain(column.dictionary_decode(), to)
+    if pa.types.is_nested(column.type) or pa.types.is_duration(column.type):
+        rows = (
+            None if v is None else json.dumps(v, ensure_ascii=False, default=str)
+            for v in column.to_pylist(maps_as_pydicts="lossy")
+        )
+        return pa.array(rows, pa.string())
+    return column if column.type == to else column.cast(to)

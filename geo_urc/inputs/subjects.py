@@ -1,0 +1,328 @@
+"""Features of one file: surveyed once, then given out in batches as often as asked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import shapely
+
+from geo_urc.errors import LayerError, Problem
+from geo_urc.inputs import crs, remarks
+from geo_urc.inputs.fields import Binding, bind, read_fields, to_objects
+from geo_urc.inputs.ids import Ids, subject_ids
+from geo_urc.inputs.repair import repair_polygons
+from geo_urc.inputs.roles import Role
+from geo_urc.inputs.settings import LayerEntry, ParcelsEntry
+from geo_urc.inputs.sources import READ_ERRORS, Records, Source, plain_batch
+from geo_urc.inputs.survey import Survey, survey
+from geo_urc.inputs.table import Batch, Features, Geometries, Notice, SetAside, SourceRecord
+from geo_urc.inputs.wkb import common_type, dump, parse, promote
+from geo_urc.text import Text
+
+_DAMAGED = Text("文件已损坏", "is damaged")
+
+
+@dataclass
+class FileSubjects:
+    """The features of a file as a :class:`~geo_urc.inputs.table.SubjectSource`.
+
+    Only ids, the few repaired geometries and a flag a record are held in memory.
+    """
+
+    role: str
+    output_crs: str
+    geometry_type: str
+    column_schema: pa.Schema
+    field_names: tuple[str, ...]
+    count: int
+    accuracy_m: float
+    source: SourceRecord
+    notices: tuple[Notice, ...]
+    set_aside: tuple[SetAside, ...]
+    datum_known: bool
+    file: Source
+    bindings: tuple[Binding, ...]
+    reprojection: crs.Reprojection
+    findings: Survey
+    ids: pa.StringArray
+
+    @cached_property
+    def _promoted(self) -> bool:
+        return len(self.findings.type_ids) > 1 and self.geometry_type.startswith("Multi")
+
+    def batches(self, rows: int = 32_768) -> Iterator[Batch]:
+        """Yield all subjects in input order, about ``rows`` at a time.
+
+        Raises
+        ------
+        LayerError
+            If the file no longer holds as many records as when it was surveyed.
+        """
+        record = given = 0
+        for records in self.file.records(rows, None):
+            batch = self._batch(records, record, given)
+            record += len(records.wkb)
+            given += len(batch.features)
+            if len(batch.features):
+                yield batch
+        if record != self.findings.count:
+            what = Text("读取期间文件有变化。", "changed while it was being read.")
+            fix = Text("请重新运行。", "Run again.")
+            raise LayerError(Problem(self.file.path, what, fix))
+
+    def empty(self) -> Batch:
+        """Return a batch without rows, in the right types."""
+        columns = plain_batch([pa.array([], f.type) for f in self.file.schema], self.file.schema)
+        return self._batch(Records(columns, pa.array([], pa.binary())), 0, 0)
+
+    def _batch(self, records: Records, first: int, first_id: int) -> Batch:
+        """Return the subjects among a run of records that starts at row ``first``."""
+        found, count = self.findings, len(records.wkb)
+        mended = {row - first: g for row, g in found.mended.items() if first <= row < first + count}
+        unusable = [row - first for row in found.unusable if first <= row < first + count]
+
+        columns, geometry = records.columns, parse(records.wkb)
+        geometry[list(mended)] = list(mended.values())
+        geometry[unusable] = None
+        wkb, raw = self._output(records.wkb, geometry, mended, unusable)
+
+        kept = np.ones(count, bool)
+        kept[[row - first for row in found.dropped if first <= row < first + count]] = False
+        if not kept.all():
+            mask = pa.array(kept)
+            columns = columns.filter(mask) if columns.num_columns else columns
+            wkb, raw, geometry = wkb.filter(mask), raw.filter(mask), geometry[kept]
+
+        fields = read_fields(columns, self.bindings)
+        features = Features(
+            role=self.role,
+            ids=to_objects(self.ids.slice(first_id, len(geometry))),
+            names=fields.get("name", np.full(len(geometry), None, object)),
+            geometry=_valid(self.reprojection.apply(geometry)),
+            fields=fields,
+            accuracy_m=self.accuracy_m,
+        )
+        return Batch(features, columns, wkb, raw)
+
+    def _output(
+        self,
+        given: pa.Array,
+        geometry: Geometries,
+        mended: dict[int, shapely.Geometry],
+        unusable: list[int],
+    ) -> tuple[pa.Array, pa.Array]:
+        """Return the WKB for the outputs, and the input's where that is null."""
+        raw = pa.nulls(len(given), pa.binary())
+        wkb = given
+        if self.reprojection.datum in crs.SHIFTED:
+            wkb = dump(self.reprojection.to_output(geometry))
+        elif mended or unusable:
+            bytes_ = given.to_numpy(zero_copy_only=False).copy()
+            bytes_[list(mended)] = shapely.to_wkb(list(mended.values()), flavor="iso")
+            bytes_[unusable] = None
+            wkb = pa.array(bytes_, pa.binary())
+        if unusable:
+            stays = np.zeros(len(given), bool)
+            stays[unusable] = True
+            raw = pc.if_else(pa.array(stays), given, pa.scalar(None, pa.binary()))
+        return (promote(wkb) if self._promoted else wkb), raw
+
+
+def open_subjects(
+    file: Source,
+    role: Role,
+    entry: ParcelsEntry,
+    *,
+    evaluation_crs: str,
+    strict: bool = False,
+) -> FileSubjects:
+    """Survey a file and return its features as subjects.
+
+    Parcels with an unusable geometry stay; in layers such records are set aside.
+
+    Raises
+    ------
+    LayerError
+        If a declared column is missing, or the file is damaged beyond reading.
+    CrsError
+        If the coordinates cannot be placed.
+    """
+    where = f"{role.id} ({file.path})"
+    bindings = bind(role, entry, file.schema.names, where)
+    file, found = _surveyed(file, role, bindings, entry, where)
+
+    _refuse_if_nothing_is_left(found, where)
+    system = _system(file, entry, found)
+    plan = crs.plan(where, system, entry.datum, evaluation_crs)
+    crs.check_extent(where, plan.source, entry.datum, found.bounds)
+
+    positions = np.setdiff1d(
+        np.arange(1, found.count + len(file.bad) + 1), [bad.record for bad in file.bad]
+    )
+    kept = found.kept
+    given = found.given_ids.filter(pa.array(kept)) if found.given_ids is not None else None
+    ids = subject_ids(role.id, positions[kept], given)
+    set_aside = tuple(_set_aside(file, role, found, positions))
+    assumed = entry.datum is None
+    record = SourceRecord(
+        role=role.id,
+        path=file.path,
+        sha256=file.sha256,
+        driver=file.driver,
+        crs=str(system),
+        datum=plan.datum,
+        datum_assumed=assumed,
+        operation=plan.operation,
+        operation_accuracy_m=plan.accuracy_m,
+        encoding=file.encoding,
+        records_in=found.count + len(file.bad),
+        records_used=len(ids.values),
+        records_set_aside=len(set_aside),
+        repaired=len(found.mended),
+        unusable=len(found.unusable),
+        accuracy_m=entry.accuracy,
+        coverage=entry.coverage if isinstance(entry, LayerEntry) else "",
+        fields={b.spec.name: b.column for b in bindings},
+    )
+    return FileSubjects(
+        role=role.id,
+        output_crs=crs.output(str(system), entry.datum),
+        geometry_type=common_type(found.type_ids) if found.type_ids else _default_type(role),
+        column_schema=file.schema,
+        field_names=tuple(b.spec.name for b in bindings),
+        count=len(ids.values),
+        accuracy_m=entry.accuracy,
+        source=record,
+        notices=tuple(_notices(where, file, entry, found, plan, system, ids, positions)),
+        set_aside=set_aside,
+        datum_known=entry.datum != "unknown" and not (strict and assumed),
+        file=file,
+        bindings=tuple(bindings),
+        reprojection=plan,
+        findings=found,
+        ids=ids.values,
+    )
+
+
+def _surveyed(
+    file: Source, role: Role, bindings: list[Binding], entry: ParcelsEntry, where: str
+) -> tuple[Source, Survey]:
+    """Survey a file; if it breaks off, do so again with what can be saved of it."""
+    stays = role.id == "parcels"
+    try:
+        return file, survey(file, role, bindings, entry.id, unusable_stays=stays)
+    except READ_ERRORS as error:
+        if file.salvage is None:
+            what = Text(f"{_DAMAGED.zh}：{error}。", f"{_DAMAGED.en}: {error}.")
+            fix = Text("请换用完好的文件。", "Use a whole copy.")
+            raise LayerError(Problem(where, what, fix)) from error
+        saved = file.salvage(file)
+        return saved, survey(saved, role, bindings, entry.id, unusable_stays=stays)
+
+
+def _refuse_if_nothing_is_left(found: Survey, where: str) -> None:
+    """Raise LayerError if every record was set aside.
+
+    Going on would be worse than stopping: to a rule, an empty layer says that nothing is
+    there.
+    """
+    if not found.count or len(found.dropped) < found.count:
+        return
+    row, why = min(found.dropped.items())
+    what = Text(
+        f"{found.count} 条记录无一可用（第 {row + 1} 条：{why.zh.rstrip('。')}）。",
+        f"none of the {found.count} records can be used (the first: {why.en.rstrip('.')}).",
+    )
+    fix = Text("请换用图形类型正确的文件。", "Use a file with the right kind of geometry.")
+    raise LayerError(Problem(where, what, fix))
+
+
+def _system(file: Source, entry: ParcelsEntry, found: Survey) -> str | None:
+    """Return the system of the coordinates: the user's word, the file's, or plain degrees.
+
+    Degrees are only assumed where nothing else can be meant: coordinates written as text,
+    or a declared datum without a projection.
+    """
+    declared = entry.crs or file.crs
+    if declared or not (file.from_text or entry.datum) or not len(found.bounds):
+        return declared
+    in_degrees = (np.abs(found.bounds) <= [180.0, 90.0, 180.0, 90.0]).all()
+    if not in_degrees:
+        return None
+    return "EPSG:4490" if entry.datum == "cgcs2000" else "EPSG:4326"
+
+
+def _default_type(role: Role) -> str:
+    """Return the geometry type of a file without any usable geometry."""
+    return "Polygon" if role.kinds == {"polygon"} else "Geometry"
+
+
+def _valid(geometry: Geometries) -> Geometries:
+    """Return geometries with those mended that became invalid by being projected."""
+    broken = np.flatnonzero(~shapely.is_valid(geometry) & ~shapely.is_missing(geometry))
+    if len(broken):
+        geometry[broken] = repair_polygons(geometry[broken]).geometry
+    return geometry
+
+
+def _set_aside(
+    file: Source, role: Role, found: Survey, positions: np.ndarray
+) -> Iterator[SetAside]:
+    """Yield what is set aside, in file order, with content as far as it can be read."""
+    bad = (SetAside(role.id, file.path, b.record, b.reason, "") for b in file.bad)
+    dropped = (
+        SetAside(role.id, file.path, int(positions[row]), found.dropped[row], content)
+        for row, content in _contents(file, sorted(found.dropped))
+    )
+    yield from sorted(chain(bad, dropped), key=lambda s: s.record)
+
+
+def _contents(file: Source, rows: list[int]) -> Iterator[tuple[int, str]]:
+    """Yield (row, attributes and WKB as JSON) of some rows; reads the file again for them."""
+    if not rows:
+        return
+    first = 0
+    for columns, wkb in file.records(32_768, None):
+        inside = [row - first for row in rows if first <= row < first + len(wkb)]
+        taken = columns.take(pa.array(inside, pa.int64())) if columns.num_columns else columns
+        attributes = taken.to_pylist() or [{}] * len(inside)
+        for row, record in zip(inside, attributes, strict=True):
+            shape = wkb[row].as_py()
+            content = {"attributes": record, "wkb": shape.hex() if shape else None}
+            yield first + row, json.dumps(content, ensure_ascii=False, default=str)
+        first += len(wkb)
+
+
+def _notices(
+    where: str,
+    file: Source,
+    entry: ParcelsEntry,
+    found: Survey,
+    plan: crs.Reprojection,
+    system: str | None,
+    ids: Ids,
+    positions: np.ndarray,
+) -> Iterator[Notice]:
+    """Yield everything a user should know of how this file was taken."""
+    yield from (Notice("warning", where, note) for note in file.notes)
+    yield from remarks.on_system(where, file, entry, plan, str(system))
+    yield from remarks.on_ids(where, ids, entry.id, len(ids.values))
+    subject_of = dict(zip(np.flatnonzero(found.kept).tolist(), ids.values.to_pylist(), strict=True))
+    rows = [row for row in found.mended if row in subject_of]
+    after = shapely.area(plan.apply(np.array([found.mended[r] for r in rows], dtype=object)))
+    repairs = [
+        (subject_of[row], area * found.area_ratio[row], area)
+        for row, area in zip(rows, after.tolist(), strict=True)
+    ]
+    yield from remarks.on_repairs(where, repairs)
+    unusable = [(subject_of[row], why) for row, why in found.unusable.items()]
+    yield from remarks.on_unusable(where, unusable)
+    yield from remarks.on_set_aside(where, len(found.dropped) + len(file.bad))
+    yield from found.tally.notices(where)

@@ -1,0 +1,188 @@
+"""What the inputs hand on: tables of features whose geometry and fields can be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from geo_urc.text import Text
+
+Geometries = npt.NDArray[np.object_]
+"""Shapely geometries in the evaluation system, two-dimensional; None where unusable."""
+
+
+@dataclass(frozen=True)
+class Features:
+    """Features of one role, as facts see them. All arrays have one entry a feature.
+
+    Attributes
+    ----------
+    role
+        Role name of the layer catalogue, e.g. ``rail_stations``.
+    ids
+        ``subject_id`` of each feature: unique text, never null.
+    names
+        What a person calls the feature (the ``name`` field); None where not given.
+    geometry
+        Valid 2D geometry in the evaluation system (metres); None where unusable.
+    fields
+        Catalogue field → values: float64 with NaN for numbers and yes/no (1.0/0.0),
+        object array of str with None for text. Only fields that the file really has.
+    accuracy_m
+        Positional accuracy of the features (one standard figure for the layer).
+    """
+
+    role: str
+    ids: npt.NDArray[np.object_]
+    names: npt.NDArray[np.object_]
+    geometry: Geometries
+    fields: Mapping[str, np.ndarray]
+    accuracy_m: float
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A run of subjects in input order, with what the outputs must give back untouched.
+
+    Attributes
+    ----------
+    features
+        The same rows as facts see them.
+    columns
+        The user's own columns, names and values untouched.
+    wkb
+        Geometry for the outputs in the output system: the input's own bytes unless
+        repaired or shifted; null where unusable.
+    raw_wkb
+        The input's bytes where the geometry is unusable, else null.
+    """
+
+    features: Features
+    columns: pa.RecordBatch
+    wkb: pa.Array
+    raw_wkb: pa.Array
+
+
+@dataclass(frozen=True)
+class SetAside:
+    """One record of the input that is not among the subjects or layer features."""
+
+    role: str
+    file: str
+    record: int
+    """1-based position in the file."""
+    reason: Text
+    content: str
+    """The record's attributes as JSON and its geometry as WKB hex, as far as readable."""
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something a user should know about an input: an assumption, a repair, a warning."""
+
+    kind: str
+    """``assumption`` | ``repair`` | ``warning``."""
+    where: str
+    """File and layer, or role."""
+    text: Text
+    count: int = 1
+
+
+@dataclass(frozen=True)
+class SourceRecord:
+    """What ``run.json`` says of one input file."""
+
+    role: str
+    path: str
+    """As the user gave it (LAYERS.toml or command line)."""
+    sha256: Mapping[str, str]
+    """File name → hash, for every file of a multi-file format."""
+    driver: str
+    crs: str
+    """Declared or assumed system of the coordinates, as an authority code or WKT."""
+    datum: str
+    """wgs84 | cgcs2000 | gcj02 | bd09 | unknown | (name found in the file)."""
+    datum_assumed: bool
+    operation: str
+    """The coordinate operation to the evaluation system, in PROJ's words."""
+    operation_accuracy_m: float | None
+    encoding: str
+    records_in: int
+    records_used: int
+    records_set_aside: int
+    repaired: int
+    unusable: int
+    accuracy_m: float
+    coverage: str
+    """``assumed`` or what was declared."""
+    fields: Mapping[str, str]
+    """Catalogue field → the user's column."""
+    converted: tuple[str, ...] = ()
+    """Columns whose values were changed by `units` or `values` on the way to the field."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One role, whole in memory, both to measure against and as subjects.
+
+    Attributes
+    ----------
+    coverage
+        Geometry (evaluation system) inside which the layer is complete; None when
+        completeness is assumed everywhere.
+    datum_known
+        False when the coordinates' datum was declared ``unknown``: nothing may be
+        decided with such a layer.
+    """
+
+    features: Features
+    batch: Batch
+    output_crs: str
+    source: SourceRecord
+    coverage: Any | None = None
+    coverage_assumed: bool = True
+    datum_known: bool = True
+    notices: tuple[Notice, ...] = ()
+    set_aside: tuple[SetAside, ...] = ()
+
+
+class SubjectSource(Protocol):
+    """Parcels: too many to hold, so they come in batches, and can be asked for again."""
+
+    role: str
+    output_crs: str
+    geometry_type: str
+    """``Polygon`` or ``MultiPolygon``: type of the output layer."""
+    column_schema: pa.Schema
+    """The user's own columns."""
+    field_names: tuple[str, ...]
+    """Catalogue fields that the file has."""
+    count: int
+    accuracy_m: float
+    source: SourceRecord
+    notices: tuple[Notice, ...]
+    set_aside: tuple[SetAside, ...]
+    datum_known: bool
+
+    def batches(self, rows: int = 32_768) -> Iterator[Batch]:
+        """Yield all subjects in input order."""
+        ...
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Everything read for one run."""
+
+    parcels: SubjectSource
+    layers: Mapping[str, Layer]
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    """``[rules]`` of LAYERS.toml: parameter name (``T08a.radius_m``) → value."""
+    evaluation_crs: str = "EPSG:4548"

@@ -1,0 +1,227 @@
+"""Everything that GDAL reads, through pyogrio's Arrow stream."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pyarrow as pa
+import pyogrio
+from pyogrio.errors import DataLayerError, DataSourceError
+
+from geo_urc.inputs import shapefile
+from geo_urc.inputs.salvage import salvage_geojson, salvage_records
+from geo_urc.inputs.sources import Records, Request, Source, plain_batch, plain_schema
+from geo_urc.inputs.suggest import suggestion
+from geo_urc.text import Text
+
+
+def open_vector(path: Path, request: Request) -> Source:
+    """Open a spatial file with pyogrio.
+
+    A Shapefile's attributes are checked first (see :mod:`geo_urc.inputs.shapefile`); a
+    GeoJSON that cannot be parsed is cut to the features that can be.
+
+    Raises
+    ------
+    LayerError
+        If GDAL cannot open it, the layer is not there or not named among several, or the
+        filter is wrong.
+    """
+    if path.suffix.lower() == ".shp":
+        return _open_shapefile(path, request)
+    try:
+        return _open(str(path), path, request)
+    except DataSourceError as error:
+        salvaged = salvage_geojson(path)
+        if salvaged is None:
+            raise _unreadable(request, error) from error
+    clean, keep, bad = salvaged
+    source = _open(str(clean), clean, request)
+    return replace(source, bad=bad, keep=keep)
+
+
+def open_table(path: Path, request: Request) -> Source:
+    """Open delimited text as a table of text columns, without geometry."""
+    options = {"AUTODETECT_TYPE": "NO", "HEADERS": "YES", "EMPTY_STRING_AS_NULL": "YES"}
+    try:
+        return _stream(f"CSV:{path}", None, request, options, geometry=False)
+    except DataSourceError as error:
+        raise _unreadable(request, error) from error
+
+
+def _open_shapefile(path: Path, request: Request) -> Source:
+    files = shapefile.sidecars(path)
+    notes: list[Text] = []
+    attributes = None
+    if ".dbf" in files:
+        attributes = shapefile.check_attributes(files[".dbf"], files.get(".cpg"), request.encoding)
+        if attributes.note is not None:
+            notes.append(attributes.note)
+    else:
+        notes.append(Text("缺少 .dbf，没有属性。", "has no .dbf, so there are no attributes."))
+    rebuilt = shapefile.index_unusable(files)
+    if rebuilt:
+        notes.append(
+            Text(
+                "索引 .shx 缺失或不完整，已重建。",
+                "the index .shx was missing or cut off; rebuilt.",
+            )
+        )
+    if shapefile.missing_shapes(path):
+        notes.append(
+            Text(
+                ".shp 不完整：缺失部分的记录没有图形。",
+                "the .shp is cut off: records beyond its end have no geometry.",
+            )
+        )
+    keep = None
+    cuts = attributes.cuts if attributes else ()
+    staged = path
+    if cuts or rebuilt:
+        keep = TemporaryDirectory(prefix="geo_urc-")
+        staged = shapefile.stage(files, Path(keep.name), cuts)
+    if rebuilt:
+        _rebuild_index(staged)
+    encoding = attributes.gdal_name if attributes else None
+    try:
+        source = _open(str(staged), path, request, encoding=encoding)
+    except DataSourceError as error:
+        raise _unreadable(request, error) from error
+    if attributes is not None and attributes.missing:
+        # GDAL ends quietly where the .dbf ends, though the outlines go on.
+        source = salvage_records(source, str(staged), None, request)
+        notes.append(
+            Text(
+                f".dbf 不完整：末尾 {attributes.missing} 条记录缺少属性。",
+                f"the .dbf is cut off: the last {attributes.missing} records lack attributes.",
+            )
+        )
+    return replace(
+        source,
+        notes=(*source.notes, *notes),
+        encoding=attributes.codec if attributes else "",
+        keep=(keep, source.keep),
+    )
+
+
+def _rebuild_index(staged: Path) -> None:
+    """Have GDAL write the missing ``.shx`` into the staging folder."""
+    pyogrio.set_gdal_config_options({"SHAPE_RESTORE_SHX": True})
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            pyogrio.read_info(staged, encoding="ISO-8859-1")
+    except DataSourceError:
+        return  # the opening that follows says what is wrong
+    finally:
+        pyogrio.set_gdal_config_options({"SHAPE_RESTORE_SHX": None})
+
+
+def _open(target: str, path: Path, request: Request, encoding: str | None = None) -> Source:
+    layer = _layer(target, request) if path.suffix.lower() != ".shp" else None
+    return _stream(target, layer, request, {}, encoding=encoding)
+
+
+def _layer(target: str, request: Request) -> str:
+    """Return the layer to read: the one named, else the only one with a geometry."""
+    layers = [str(name) for name, kind in pyogrio.list_layers(target) if kind is not None]
+    if request.layer is not None and (request.layer in layers or len(layers) > 1):
+        if request.layer in layers:
+            return request.layer
+        what = Text(f"没有图层“{request.layer}”。", f'has no layer "{request.layer}".')
+        raise request.fault(what, suggestion(request.layer, layers))
+    if len(layers) == 1:
+        return layers[0]
+    if not layers:
+        what = Text("没有空间图层。", "has no layer with a geometry.")
+        raise request.fault(what, Text("请检查文件。", "Check the file."))
+    what = Text(f"有多个图层：{'、'.join(layers)}。", f"has several layers: {', '.join(layers)}.")
+    fix = Text("请用 |layername=图层名 指定一个。", "Choose one with |layername=NAME.")
+    raise request.fault(what, fix)
+
+
+def _stream(
+    target: str,
+    layer: str | None,
+    request: Request,
+    options: dict[str, str],
+    *,
+    encoding: str | None = None,
+    geometry: bool = True,
+) -> Source:
+    """Return a source over pyogrio's Arrow stream of one layer."""
+
+    def opened(rows: int, columns: Sequence[str] | None, fids: bool) -> Any:
+        return pyogrio.open_arrow(
+            target,
+            layer=layer,
+            encoding=encoding,
+            columns=columns,
+            read_geometry=geometry,
+            where=request.where,
+            return_fids=fids,
+            batch_size=rows,
+            use_pyarrow=True,
+            **options,
+        )
+
+    try:
+        info = pyogrio.read_info(target, layer=layer, encoding=encoding, **options)
+        fid = info["fid_column"] if info["driver"] in _FIDS_ARE_COLUMNS else ""
+        with _quiet(), opened(1, None, bool(fid)) as (meta, reader):
+            crs = meta["crs"]
+            shape = (meta["geometry_name"] or "wkb_geometry") if geometry else None
+            schema = plain_schema(reader.schema, (shape,) if shape else ())
+    except (DataLayerError, ValueError) as error:
+        if request.where is None:
+            raise
+        what = Text(f"where 无法执行：{error}。", f"where cannot be carried out: {error}.")
+        fix = Text(
+            f"请改正条件（可用列：{'、'.join(map(str, info['fields']))}）。",
+            f"Correct the condition (columns: {', '.join(map(str, info['fields']))}).",
+        )
+        raise request.fault(what, fix) from error
+
+    def records(rows: int, columns: Sequence[str] | None) -> Iterator[Records]:
+        wanted = schema.names if columns is None else list(columns)
+        subset = pa.schema([schema.field(c) for c in wanted])
+        # GDAL cannot filter by a field that it was told not to read.
+        stored = [c for c in wanted if c != fid] if request.where is None else None
+        with _quiet(), opened(rows, stored, fid in wanted and bool(fid)) as (_, reader):
+            for batch in reader:
+                given = plain_batch([batch.column(c) for c in wanted], subset)
+                wkb = batch.column(shape).cast(pa.binary()) if shape else None
+                yield Records(given, wkb)
+
+    return Source(
+        path=request.path,
+        driver=str(info["driver"]),
+        crs=crs,
+        schema=schema,
+        records=records,
+        encoding=encoding or "UTF-8",
+        salvage=lambda source: salvage_records(source, target, layer, request),
+    )
+
+
+_FIDS_ARE_COLUMNS = ("GPKG", "SQLite", "OpenFileGDB")
+"""Drivers whose feature id is a column that the user sees, not a running number."""
+
+
+def _quiet() -> Any:
+    """Return a context without GDAL's warnings: what matters is said in notices."""
+    return warnings.catch_warnings(action="ignore")
+
+
+def _unreadable(request: Request, error: Exception) -> Exception:
+    what = Text(f"无法读取：{error}。", f"cannot be read: {error}.")
+    fix = Text(
+        "请确认格式与完整性，或用 GIS 软件另存后再试。",
+        "Check its format and that it is whole, or save it again with a GIS.",
+    )
+    return request.fault(what, fix)

@@ -1,0 +1,1 @@
+"""What people open: tables, map, report. Everything here reads results and decides nothing."""

@@ -1,0 +1,392 @@
+"""The GeoPackage: layers streamed in by GDAL, then styles, headings and dates by SQLite."""
+
+from __future__ import annotations
+
+import datetime as dt
+import sqlite3
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from geo_urc.errors import OutputError, Problem
+from geo_urc.outputs.labels import column_title, rule_label
+from geo_urc.outputs.qgis_style import style_qml
+from geo_urc.outputs.wkb import as_multi
+from geo_urc.results import LayerInfo
+from geo_urc.text import Lang, Text
+
+VERSION = "1.2"
+"""The newest version that QGIS 3.22 opens without a warning."""
+
+_STYLES = """
+CREATE TABLE layer_styles (
+    id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,
+    f_table_catalog TEXT(256), f_table_schema TEXT(256), f_table_name TEXT(256),
+    f_geometry_column TEXT(256), styleName TEXT(30), styleQML TEXT, styleSLD TEXT,
+    useAsDefault BOOLEAN, description TEXT, owner TEXT(30), ui TEXT(30),
+    update_time DATETIME DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ','now')))
+"""
+_HEADINGS = """
+CREATE TABLE IF NOT EXISTS gpkg_data_columns (
+    table_name TEXT NOT NULL, column_name TEXT NOT NULL, name TEXT, title TEXT,
+    description TEXT, mime_type TEXT, constraint_name TEXT,
+    CONSTRAINT pk_gdc PRIMARY KEY (table_name, column_name),
+    CONSTRAINT gdc_tn UNIQUE (table_name, name))
+"""
+_EXTENSIONS = """
+CREATE TABLE IF NOT EXISTS gpkg_extensions (
+    table_name TEXT, column_name TEXT, extension_name TEXT NOT NULL,
+    definition TEXT NOT NULL, scope TEXT NOT NULL,
+    CONSTRAINT ge_tce UNIQUE (table_name, column_name, extension_name))
+"""
+
+
+@dataclass
+class _Tally:
+    """What was handed to GDAL, to be compared with what the file holds."""
+
+    rows: int = 0
+    without_geometry: int = 0
+    failure: BaseException | None = None
+
+
+def write_geopackage_layer(
+    path: Path, info: LayerInfo, schema: pa.Schema, batches: Iterable[pa.RecordBatch]
+) -> None:
+    """Stream one result layer into a GeoPackage, new or existing, in constant memory.
+
+    Parameters
+    ----------
+    path
+        The ``.gpkg`` file; other layers in it stay.
+    info
+        Gives the layer its name, title, geometry column, type and coordinate system.
+    schema
+        Of the batches. Types that a GeoPackage lacks are stored as text.
+    batches
+        Rows in output order. A null geometry stays null; single geometries in a layer of a
+        ``Multi…`` type become multi-geometries of one part, coordinates untouched.
+
+    Raises
+    ------
+    OutputError
+        Two columns differ only in case, GDAL refuses, or the file read back has fewer rows
+        or more null geometries than were handed over. What the batches themselves raise
+        comes through as it is.
+    """
+    _refuse_twin_columns(path, info.role, schema.names)
+    geometry = info.one("geometry")
+    tally = _Tally()
+    storable = _storable(schema)
+    multi = geometry if info.geometry_type.startswith("Multi") else None
+    _write(
+        path,
+        info.role,
+        pa.RecordBatchReader.from_batches(
+            storable,
+            _counted(batches, storable, geometry, multi, tally, f"{path.name}, {info.role}"),
+        ),
+        tally,
+        geometry_name=geometry,
+        geometry_type=info.geometry_type,
+        crs=info.crs,
+        layer_options={
+            "FID": free_name("fid", schema.names),
+            "GEOMETRY_NAME": geometry,
+            "IDENTIFIER": info.title.zh,
+            "DESCRIPTION": _description(info),
+            "SPATIAL_INDEX": "YES",
+        },
+    )
+    _check(path, info.role, geometry, tally)
+
+
+def write_attribute_table(path: Path, name: str, table: pa.Table) -> None:
+    """Write a table without geometry (``rules``, ``set_aside``) into a GeoPackage.
+
+    Raises
+    ------
+    OutputError
+        Two columns differ only in case, GDAL refuses, or rows are missing afterwards.
+    """
+    _refuse_twin_columns(path, name, table.column_names)
+    tally = _Tally()
+    storable = _storable(table.schema)
+    stream = _counted(table.to_batches(), storable, None, None, tally, f"{path.name}, {name}")
+    _write(
+        path,
+        name,
+        pa.RecordBatchReader.from_batches(storable, stream),
+        tally,
+        layer_options={"FID": free_name("fid", table.column_names)},
+    )
+    _check(path, name, None, tally)
+
+
+def finish_geopackage(
+    path: Path, layers: Sequence[LayerInfo], lang: Lang = "zh", *, as_of: dt.date
+) -> None:
+    """Give a written GeoPackage its QGIS styles, column headings and fixed dates.
+
+    Every rule of a layer becomes a named style, the first one the default; headings are in
+    the styles (for QGIS before 3.28) and in ``gpkg_data_columns`` (for later ones).
+
+    Parameters
+    ----------
+    path
+        File in which all layers are written.
+    layers
+        Those that are to be styled, as they were written.
+    lang
+        Language of legends and headings.
+    as_of
+        Stands wherever the format wants a time of change, so that the same run gives the
+        same bytes.
+
+    Raises
+    ------
+    OutputError
+        The file cannot be changed.
+    """
+    stamp = f"{as_of.isoformat()}T00:00:00.000Z"
+    try:
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA journal_mode=DELETE")
+            with connection:
+                _add_styles(connection, layers, lang, stamp)
+                _add_headings(connection, layers, lang)
+                connection.execute("UPDATE gpkg_contents SET last_change = ?", (stamp,))
+    except sqlite3.Error as error:
+        raise _refused(path, "layer_styles", str(error)) from error
+
+
+def free_name(wanted: str, taken: Iterable[str]) -> str:
+    """Return `wanted`, changed if need be so that it is none of `taken` in any case.
+
+    Examples
+    --------
+    >>> free_name("fid", ["name"]), free_name("fid", ["FID", "urc_fid"])
+    ('fid', 'urc_fid_2')
+    """
+    folded = {name.casefold() for name in taken}
+    name, number = wanted, 1
+    while name.casefold() in folded:
+        name = f"urc_{wanted}" if number == 1 else f"urc_{wanted}_{number}"
+        number += 1
+    return name
+
+
+def _counted(
+    batches: Iterable[pa.RecordBatch],
+    schema: pa.Schema,
+    geometry: str | None,
+    multi: str | None,
+    tally: _Tally,
+    where: str,
+) -> Iterator[pa.RecordBatch]:
+    """Yield the batches as they can be stored; keep what they raise, which GDAL would lose."""
+    try:
+        for batch in batches:
+            tally.rows += batch.num_rows
+            if geometry is not None:
+                tally.without_geometry += batch.column(geometry).null_count
+                _refuse_unreadable(batch.column(geometry), tally.rows - batch.num_rows, where)
+            if multi is not None:
+                place = batch.schema.get_field_index(multi)
+                batch = batch.set_column(place, multi, as_multi(batch.column(place)))
+            yield batch.cast(schema)
+    except BaseException as failure:
+        tally.failure = failure
+        raise
+
+
+def _refuse_unreadable(wkb: pa.Array, before: int, where: str) -> None:
+    """Stop at geometry bytes that are no geometry.
+
+    GDAL 3.12 writes the geometry of the row before, or an empty one, in their place.
+    """
+    import shapely
+
+    shapes = shapely.from_wkb(wkb.to_numpy(zero_copy_only=False), on_invalid="ignore")
+    unread = shapely.is_missing(shapes) & wkb.is_valid().to_numpy(zero_copy_only=False)
+    if unread.any():
+        record = before + int(unread.argmax()) + 1
+        raise OutputError(
+            Problem(
+                where,
+                Text(
+                    f"第 {record} 条的图形字节无法读取。",
+                    f"The geometry bytes of record {record} cannot be read.",
+                ),
+                Text(
+                    "这是程序错误，请报告此问题。", "This is a fault of the program; please report it."
+                ),
+            )
+        )
+
+
+def _write(path: Path, layer: str, reader: pa.RecordBatchReader, tally: _Tally, **options) -> None:
+    from pyogrio.errors import DataLayerError, DataSourceError, FieldError, GeometryError
+    from pyogrio.raw import write_arrow
+
+    try:
+        with warnings.catch_warnings():
+            # A layer with heights gets its hint in gpkg_geometry_columns; no one need hear it.
+            warnings.filterwarnings("ignore", message=".*non-Z geometry type.*")
+            write_arrow(
+                reader,
+                path,
+                layer=layer,
+                driver="GPKG",
+                dataset_options=None if path.exists() else {"VERSION": VERSION},
+                **options,
+            )
+    except (DataSourceError, DataLayerError, FieldError, GeometryError, RuntimeError) as error:
+        if tally.failure is not None:
+            raise tally.failure from None
+        raise _refused(path, layer, str(error)) from error
+
+
+def _storable(schema: pa.Schema) -> pa.Schema:
+    """Return the schema with text for the types that GDAL cannot put into a GeoPackage."""
+    return pa.schema(
+        [
+            pa.field(field.name, pa.string() if _needs_text(field.type) else field.type)
+            for field in schema
+        ]
+    )
+
+
+def _needs_text(kind: pa.DataType) -> bool:
+    return pa.types.is_null(kind) or pa.types.is_duration(kind) or pa.types.is_string_view(kind)
+
+
+def _refuse_twin_columns(path: Path, layer: str, names: Sequence[str]) -> None:
+    first: dict[str, str] = {}
+    problems = [
+        Problem(
+            f"{path.name}, {layer}",
+            Text(
+                f"列名“{first[name.casefold()]}”与“{name}”只有大小写不同，GeoPackage 无法同时保存。",
+                f"Columns {first[name.casefold()]!r} and {name!r} differ only in case; "
+                "a GeoPackage cannot hold both.",
+            ),
+            Text(
+                "请在输入文件中给其中一列改名，或改用 --format parquet。",
+                "Rename one of them in the input, or use --format parquet.",
+            ),
+        )
+        for name in names
+        if first.setdefault(name.casefold(), name) is not name
+    ]
+    if problems:
+        raise OutputError(problems)
+
+
+def _check(path: Path, layer: str, geometry: str | None, tally: _Tally) -> None:
+    missing = f'sum("{_quoted(geometry)}" IS NULL)' if geometry else "0"
+    try:
+        with closing(sqlite3.connect(path)) as connection:
+            rows, nulls = connection.execute(
+                f'SELECT count(*), coalesce({missing}, 0) FROM "{_quoted(layer)}"'
+            ).fetchone()
+    except sqlite3.Error as error:
+        raise _refused(path, layer, str(error)) from error
+    if (rows, nulls) != (tally.rows, tally.without_geometry):
+        raise OutputError(
+            Problem(
+                f"{path.name}, {layer}",
+                Text(
+                    f"写入 {tally.rows} 条（空图形 {tally.without_geometry}），"
+                    f"读回 {rows} 条（空图形 {nulls}）。",
+                    f"{tally.rows} records ({tally.without_geometry} without geometry) were "
+                    f"written, {rows} ({nulls} without) were read back.",
+                ),
+                Text(
+                    "结果不可用；请检查磁盘并重新运行，若仍如此请报告此问题。",
+                    "Do not use the file; check the disk and run again, and report it if it stays.",
+                ),
+            )
+        )
+
+
+def _add_styles(
+    connection: sqlite3.Connection, layers: Sequence[LayerInfo], lang: Lang, stamp: str
+) -> None:
+    connection.execute(_STYLES)
+    connection.executemany(
+        "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name,"
+        " f_geometry_column, styleName, styleQML, styleSLD, useAsDefault, description, owner,"
+        " update_time) VALUES ('', '', ?, ?, ?, ?, '', ?, ?, '', ?)",
+        [
+            (
+                info.role,
+                info.one("geometry"),
+                rule_label(rule, lang),
+                style_qml(info, rule, lang),
+                int(place == 0),
+                rule.citation.to(lang),
+                stamp,
+            )
+            for info in layers
+            for place, rule in enumerate(info.rules)
+        ],
+    )
+    # Without this row QGIS looks past the styles once any other attribute table exists.
+    connection.execute(
+        "INSERT INTO gpkg_contents (table_name, data_type, identifier, description, last_change)"
+        " VALUES ('layer_styles', 'attributes', 'layer_styles', '', ?)",
+        (stamp,),
+    )
+
+
+def _add_headings(connection: sqlite3.Connection, layers: Sequence[LayerInfo], lang: Lang) -> None:
+    connection.execute(_HEADINGS)
+    for info in layers:
+        columns = [column for column in info.columns if column.origin != "geometry"]
+        titles = [column_title(column, lang) for column in columns]
+        connection.executemany(
+            "INSERT INTO gpkg_data_columns (table_name, column_name, name, title)"
+            " VALUES (?, ?, ?, ?)",
+            [
+                # GDAL shows `name`, which must be unique in its table; the standard `title`.
+                (
+                    info.role,
+                    column.name,
+                    title if titles.count(title) == 1 else f"{title} {column.name}",
+                    title,
+                )
+                for column, title in zip(columns, titles, strict=True)
+            ],
+        )
+    connection.execute(_EXTENSIONS)
+    connection.execute(
+        "INSERT INTO gpkg_extensions VALUES ('gpkg_data_columns', NULL, 'gpkg_schema',"
+        " 'http://www.geopackage.org/spec120/#extension_schema', 'read-write')"
+    )
+
+
+def _description(info: LayerInfo) -> str:
+    rules = "；".join(rule_label(rule, "zh") for rule in info.rules)
+    return f"{info.title.zh}（{info.title.en}）：{rules}" if rules else info.title.zh
+
+
+def _quoted(name: str) -> str:
+    return name.replace('"', '""')
+
+
+def _refused(path: Path, layer: str, reason: str) -> OutputError:
+    return OutputError(
+        Problem(
+            f"{path.name}, {layer}",
+            Text(f"无法写入：{reason}", f"Cannot be written: {reason}"),
+            Text(
+                "请检查权限和剩余空间，并关闭正在使用该文件的程序。",
+                "Check permissions and free space, and close programs that use the file.",
+            ),
+        )
+    )

@@ -1,0 +1,338 @@
+"""What a rule file may say. Every class is a table of the TOML files; unknown keys are faults."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+
+from geo_urc.text import Text
+
+RULE_ID = r"^[A-Z]+[0-9]+[a-z]?$"
+PARAMETER = r"^[A-Z]+[0-9]+[a-z]?\.[a-z][a-z0-9_]*$"
+NAME = r"^[a-z][a-z0-9_]*$"
+
+
+class Table(BaseModel):
+    """A TOML table: closed, immutable."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Document(Table):
+    """A policy document that measures cite."""
+
+    title_zh: str
+    title_en: str
+    issued: dt.date | None = None
+    note_zh: str | None = None
+    note_en: str | None = None
+
+
+class Measure(Table):
+    """The catalogue entry of one item of a policy document."""
+
+    id: str = Field(pattern=r"^[A-Z]+[0-9]+$")
+    document: str
+    number: str
+    heading: str
+    clause: str | None = None
+    department: str | None = None
+    policy_class: Literal["全面实施", "试点推进", "探索研究"] | None = None
+    title_zh: str
+    title_en: str
+    effective_from: dt.date | None = None
+    effective_until: dt.date | None = None
+    checked_on: dt.date
+
+
+class Step(Table):
+    """One bracket of a stepped figure: the value that holds up to a bound, inclusive."""
+
+    up_to: float | None = None
+    value: float
+
+
+class Parameter(Table):
+    """A figure or a choice of a rule, with where it comes from."""
+
+    value: bool | float | str | list[str] | dict[str, float] | list[Step] | None = Field(
+        None, description="Left out where the documents give none: unknown until supplied."
+    )
+    unit: str | None = None
+    bound: Literal["inclusive", "exclusive"] = "inclusive"
+    basis: Literal["text", "reading"] = Field(
+        description="Does the text state it, or is it our reading or another source?"
+    )
+    choices: list[str] | None = None
+    title_zh: str
+    title_en: str
+    source_zh: str
+    source_en: str
+    checked_on: dt.date | None = None
+
+    @property
+    def title(self) -> Text:
+        """Label in both languages."""
+        return Text(self.title_zh, self.title_en)
+
+
+class Condition(Table):
+    """What conditions share: an id for reasons and the headline."""
+
+    id: str | None = Field(None, pattern=NAME)
+
+
+class Compare(Condition):
+    """A number against a limit; the parameter says whether the limit itself passes."""
+
+    fact: str
+    at_most: str | None = None
+    at_least: str | None = None
+    at_most_fact: str | None = Field(None, description="A limit that is itself computed.")
+    otherwise: Literal["soft_limit", "reading_open"] | None = Field(
+        None, description="Failing is review with this reason, not ineligible."
+    )
+    missing: Literal["unknown", "review", "passes"] = Field(
+        "unknown",
+        description="`passes` only for amounts that may be left unasked.",
+    )
+
+    @model_validator(mode="after")
+    def _one_limit(self) -> Compare:
+        if sum(v is not None for v in (self.at_most, self.at_least, self.at_most_fact)) != 1:
+            raise ValueError("give one of at_most, at_least and at_most_fact")
+        return self
+
+    @property
+    def limit(self) -> str | None:
+        """Name of the limiting parameter, unless the limit is a fact."""
+        return self.at_most or self.at_least
+
+
+class Is(Condition):
+    """A yes/no fact."""
+
+    fact: str
+    is_: bool = Field(alias="is")
+    otherwise: Literal["reading_open"] | None = None
+    missing: Literal["unknown", "review"] = "unknown"
+
+
+class OneOf(Condition):
+    """A text fact among the words of a parameter."""
+
+    fact: str
+    one_of: str
+    otherwise: Literal["reading_open"] | None = None
+
+
+class Inside(Condition):
+    """Wholly inside an area, beyond accuracy; partly inside is review."""
+
+    inside: str
+
+
+class Known(Condition):
+    """The fact has one certain value."""
+
+    known: str
+
+
+class Each(Condition):
+    """All related subjects meet the same rule's own test for them."""
+
+    each: str
+    through: str
+
+
+class AllOf(Table):
+    """Every member holds, and none of the exceptions does."""
+
+    all: list[Node] = Field(min_length=1)
+    unless: list[Node] = []
+
+
+class AnyOf(Table):
+    """At least one member holds."""
+
+    any: list[Node] = Field(min_length=1)
+
+
+class Choose(Table):
+    """The parameter picks which reading of the text is tested."""
+
+    choose: str
+    cases: dict[str, Node]
+
+
+class Always(Table):
+    """Holds for every subject."""
+
+    always: Literal[True]
+
+
+_KINDS: dict[str, str] = {
+    "all": "all",
+    "any": "any",
+    "choose": "choose",
+    "each": "each",
+    "inside": "inside",
+    "known": "known",
+    "always": "always",
+    "is": "is",
+    "one_of": "one_of",
+    "at_most": "compare",
+    "at_least": "compare",
+    "at_most_fact": "compare",
+}
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, dict):
+        return next((kind for key, kind in _KINDS.items() if key in value), "compare")
+    return next(
+        (kind for key, kind in _KINDS.items() if hasattr(value, key)),
+        "is" if hasattr(value, "is_") else "compare",
+    )
+
+
+Node = Annotated[
+    Annotated[AllOf, Tag("all")]
+    | Annotated[AnyOf, Tag("any")]
+    | Annotated[Choose, Tag("choose")]
+    | Annotated[Each, Tag("each")]
+    | Annotated[Inside, Tag("inside")]
+    | Annotated[Known, Tag("known")]
+    | Annotated[Always, Tag("always")]
+    | Annotated[Is, Tag("is")]
+    | Annotated[OneOf, Tag("one_of")]
+    | Annotated[Compare, Tag("compare")],
+    Discriminator(_kind),
+]
+NODE_KINDS = frozenset(_KINDS.values())
+Leaf = Compare | Is | OneOf | Inside | Known | Each
+
+
+class Rule(Table):
+    """One test of a measure on one kind of subject; without ``test`` it is catalogued only."""
+
+    id: str = Field(pattern=RULE_ID)
+    assess: Literal["spatial", "quantity", "attribute", "procedural"]
+    subject: str | None = None
+    title_zh: str
+    title_en: str
+    explanation_zh: str
+    explanation_en: str
+    presumes_zh: str | None = Field(
+        None, description="What the text requires besides and no data here can show."
+    )
+    presumes_en: str | None = None
+    parameters: dict[Annotated[str, Field(pattern=NAME)], Parameter] = {}
+    applies: Node | None = None
+    test: Node | None = None
+    headline: str | list[str] | None = Field(
+        None, description="The condition whose margin is the rule's; of several, the largest."
+    )
+    results: list[str] = []
+
+    @property
+    def computed(self) -> bool:
+        """Whether the rule is evaluated, not only catalogued."""
+        return self.test is not None
+
+    @property
+    def headlines(self) -> list[str]:
+        """Names of the headline conditions."""
+        return [self.headline] if isinstance(self.headline, str) else self.headline or []
+
+    @property
+    def title(self) -> Text:
+        """Label in both languages."""
+        return Text(self.title_zh, self.title_en)
+
+
+class Fact(Table):
+    """A quantity that rules may name: a question asked of the map, and its arguments."""
+
+    question: str
+    title_zh: str
+    title_en: str
+    unit: str | None = None
+    arguments: dict[str, Any] = {}
+    feature: str | None = Field(
+        None, description="The fact that names the feature behind this one."
+    )
+    report_for: list[str] = Field(
+        [], description="Subjects that get the fact as a column even if no rule asks for it."
+    )
+
+    @property
+    def title(self) -> Text:
+        """Label in both languages."""
+        return Text(self.title_zh, self.title_en)
+
+
+class MeasureFile(Table):
+    """One file of the rulebook folder."""
+
+    measure: Measure
+    rules: list[Rule] = Field(min_length=1)
+
+
+class OverlayFile(Table):
+    """A user's file laid over the rulebook: changed parameters, new facts, a new measure."""
+
+    parameters: dict[Annotated[str, Field(pattern=PARAMETER)], Any] = {}
+    facts: dict[Annotated[str, Field(pattern=NAME)], Fact] = {}
+    measure: Measure | None = None
+    rules: list[Rule] = []
+
+
+def leaves(node: Node | None) -> Iterator[Leaf]:
+    """Yield every condition below a node, all readings of a choice included.
+
+    Examples
+    --------
+    >>> tree = AllOf(all=[Inside(inside="blue_depth_m"), Known(known="tier")])
+    >>> [type(leaf).__name__ for leaf in leaves(tree)]
+    ['Inside', 'Known']
+    """
+    match node:
+        case None | Always():
+            return
+        case AllOf():
+            members = [*node.all, *node.unless]
+        case AnyOf():
+            members = node.any
+        case Choose():
+            members = list(node.cases.values())
+        case _:
+            yield node
+            return
+    for member in members:
+        yield from leaves(member)
+
+
+def fact_of(leaf: Leaf) -> str:
+    """Return the fact that a condition reads."""
+    match leaf:
+        case Inside():
+            return leaf.inside
+        case Known():
+            return leaf.known
+        case Each():
+            return leaf.through
+        case _:
+            return leaf.fact
+
+
+def condition_name(leaf: Leaf) -> str:
+    """Return what reasons call the condition: its id, else its fact."""
+    return leaf.id or fact_of(leaf)
+
+
+for _table in (AllOf, AnyOf, Choose, Rule):
+    _table.model_rebuild()

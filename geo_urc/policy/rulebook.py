@@ -1,0 +1,379 @@
+"""Load the rulebook, lay the user's changes over it, and hold its parameters."""
+
+from __future__ import annotations
+
+import datetime as dt
+import difflib
+import hashlib
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from geo_urc.errors import Problem, RulebookError
+from geo_urc.policy import model
+from geo_urc.roles import roles
+from geo_urc.text import Text
+
+FOLDER = Path(__file__).parent / "rulebook"
+T = TypeVar("T", bound=model.Table)
+
+
+@dataclass(frozen=True)
+class Rulebook:
+    """All measures, rules, facts and parameters that a run goes by.
+
+    Attributes
+    ----------
+    measures, rules, facts, documents
+        As loaded; rules are keyed by ``(id, subject)`` because one rule may be tested on
+        a green space and on each project under it.
+    values
+        Parameter name (``T08a.radius_m``) → value in force.
+    changed
+        Names of parameters that differ from the built-in rulebook.
+    """
+
+    documents: Mapping[str, model.Document]
+    measures: Mapping[str, model.Measure]
+    rules: Mapping[tuple[str, str | None], model.Rule]
+    facts: Mapping[str, model.Fact]
+    values: Mapping[str, Any]
+    changed: tuple[str, ...] = ()
+    origin: Mapping[str, str] = field(default_factory=dict)
+
+    def measure_of(self, rule: model.Rule) -> model.Measure:
+        """Return the measure that a rule belongs to."""
+        return self.measures[rule.id.rstrip("abcdefghijklmnopqrstuvwxyz")]
+
+    def of_subject(self, subject: str) -> list[model.Rule]:
+        """Return the computed rules of a subject, in rulebook order."""
+        return [r for r in self.rules.values() if r.subject == subject and r.computed]
+
+    def parameter(self, name: str) -> model.Parameter:
+        """Return the definition of a parameter by its full name."""
+        rule, _, key = name.partition(".")
+        return next(
+            r.parameters[key] for r in self.rules.values() if r.id == rule and key in r.parameters
+        )
+
+    @cached_property
+    def parameter_names(self) -> tuple[str, ...]:
+        """Full names of all parameters."""
+        return tuple(f"{r.id}.{key}" for r in self.rules.values() for key in r.parameters)
+
+    @cached_property
+    def version(self) -> str:
+        """Short hash of everything that can change a verdict."""
+        digest = hashlib.sha256()
+        for table in (*self.measures.values(), *self.rules.values(), *self.facts.values()):
+            digest.update(table.model_dump_json(by_alias=True).encode())
+        digest.update(repr(sorted(self.values.items(), key=lambda item: item[0])).encode())
+        return digest.hexdigest()[:12]
+
+    def only(self, ids: Iterable[str]) -> Rulebook:
+        """Return the rulebook reduced to some rules (``T08a``) or measures (``T08``)."""
+        wanted = set(ids)
+        known = {r.id for r in self.rules.values()} | set(self.measures)
+        unknown = sorted(wanted - known)
+        if unknown:
+            raise RulebookError(
+                [Problem("--only", *_not_there("规则", "rule", name, known)) for name in unknown]
+            )
+        kept = {
+            key: r
+            for key, r in self.rules.items()
+            if r.id in wanted or self.measure_of(r).id in wanted
+        }
+        return replace(self, rules=kept)
+
+    def as_of(self, date: dt.date) -> Rulebook:
+        """Return the rulebook with the rules in force on a date.
+
+        A measure is in force from its own date, else its document's, where one is known.
+        """
+        kept = {}
+        for key, rule in self.rules.items():
+            measure = self.measure_of(rule)
+            start = measure.effective_from or self.documents[measure.document].issued
+            if (start and date < start) or (
+                measure.effective_until and date > measure.effective_until
+            ):
+                continue
+            kept[key] = rule
+        return replace(self, rules=kept)
+
+    def with_parameters(self, settings: Mapping[str, Any], where: str) -> Rulebook:
+        """Return the rulebook with parameters changed; all faults are raised at once."""
+        values, changed, problems = dict(self.values), list(self.changed), []
+        for name, raw in settings.items():
+            if name not in values:
+                problems.append(
+                    Problem(
+                        f"{where}: {name}", *_not_there("参数", "parameter", name, values)
+                    )
+                )
+                continue
+            try:
+                value = _parameter_value(self.parameter(name), raw)
+            except ValueError as error:
+                problems.append(
+                    Problem(
+                        f"{where}: {name}",
+                        Text(f"参数值无效：{error}。", f"the value is not valid: {error}."),
+                        Text(
+                            f"用 geo-urc rules show {name.partition('.')[0]} 查看其含义。",
+                            f"See geo-urc rules show {name.partition('.')[0]}.",
+                        ),
+                    )
+                )
+                continue
+            values[name] = value
+            built_in = self.parameter(name).value
+            if value != built_in and name not in changed:
+                changed.append(name)
+            elif value == built_in and name in changed:
+                changed.remove(name)
+        if problems:
+            raise RulebookError(problems)
+        return replace(self, values=values, changed=tuple(changed))
+
+
+def load_rulebook(overlays: Iterable[Path] = (), folder: Path = FOLDER) -> Rulebook:
+    """Load the built-in rulebook and lay the user's files over it, in order.
+
+    Raises
+    ------
+    RulebookError
+        With every fault of every file, each with its path in the file.
+
+    Examples
+    --------
+    >>> load_rulebook().values["T08a.radius_m"]
+    800.0
+    """
+    problems: list[Problem] = []
+    documents = _read_each(folder.parent / "documents.toml", model.Document, problems)
+    facts = _read_each(folder.parent / "facts.toml", model.Fact, problems)
+    measures: dict[str, model.Measure] = {}
+    rules: dict[tuple[str, str | None], model.Rule] = {}
+    origin: dict[str, str] = {}
+    settings: list[tuple[str, dict[str, Any]]] = []
+
+    for path in sorted(folder.glob("*.toml"), key=_by_number):
+        page = _read(path, model.MeasureFile, problems)
+        if page:
+            _add(page.measure, page.rules, path.name, measures, rules, origin, problems)
+    for path in overlays:
+        overlay = _read(path, model.OverlayFile, problems)
+        if overlay is None:
+            continue
+        facts |= overlay.facts
+        if overlay.measure:
+            _add(overlay.measure, overlay.rules, path.name, measures, rules, origin, problems)
+        elif overlay.rules:
+            problems.append(
+                Problem(
+                    f"{path.name}: rules",
+                    Text("有规则而没有 [measure]。", "there are rules but no [measure]."),
+                    Text("补充 [measure] 表。", "Add a [measure] table."),
+                )
+            )
+        settings.append((path.name, overlay.parameters))
+
+    values = {f"{r.id}.{k}": p.value for r in rules.values() for k, p in r.parameters.items()}
+    book = Rulebook(documents, measures, rules, facts, values, (), origin)
+    problems.extend(_faults(book))
+    if problems:
+        raise RulebookError(problems)
+    for name, parameters in settings:
+        book = book.with_parameters(parameters, name)
+    return book
+
+
+def _by_number(path: Path) -> tuple[bool, str, int]:
+    """Order T1…T75 before P0…P7, by number: the order of the documents."""
+    letters = path.stem.rstrip("0123456789")
+    digits = path.stem[len(letters) :]
+    return (letters != "T", letters, int(digits or 0))
+
+
+def _read(path: Path, shape: type[T], problems: list[Problem]) -> T | None:
+    content = _toml(path, problems)
+    return None if content is None else _shape(content, shape, path.name, problems)
+
+
+def _read_each(path: Path, shape: type[T], problems: list[Problem]) -> dict[str, T]:
+    content = _toml(path, problems) or {}
+    parsed = {
+        key: _shape(value, shape, f"{path.name}: {key}", problems)
+        for key, value in content.items()
+    }
+    return {key: value for key, value in parsed.items() if value is not None}
+
+
+def _toml(path: Path, problems: list[Problem]) -> dict[str, Any] | None:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        problems.append(
+            Problem(
+                str(path),
+                Text(f"无法读取：{error}。", f"cannot be read: {error}."),
+                Text("检查路径、UTF-8 编码和 TOML 语法。", "Check path, UTF-8 and TOML syntax."),
+            )
+        )
+        return None
+
+
+def _shape(content: Any, shape: type[T], where: str, problems: list[Problem]) -> T | None:
+    try:
+        return shape.model_validate(content)
+    except ValidationError as error:
+        for fault in error.errors():
+            message = fault["msg"]
+            problems.append(
+                Problem(
+                    f"{where}: {_path(content, fault['loc'])}",
+                    Text(f"{message}。", f"{message}."),
+                    Text("格式见 geo-urc rules schema。", "See geo-urc rules schema."),
+                )
+            )
+        return None
+
+
+def _path(content: Any, location: tuple[str | int, ...]) -> str:
+    """Return ``rules[0].test.all[1].fact``: the fault's place as the file spells it."""
+    text = ""
+    for step in location:
+        here = content
+        content = None
+        if isinstance(step, int):
+            text += f"[{step}]"
+            content = here[step] if isinstance(here, list) and step < len(here) else None
+        elif isinstance(here, dict) and step in here:
+            text += f".{step}"
+            content = here[step]
+        elif step in model.NODE_KINDS:  # pydantic names the kind of condition on the way
+            content = here
+        else:
+            text += f".{step}"
+    return text.removeprefix(".")
+
+
+def _add(
+    measure: model.Measure,
+    new: list[model.Rule],
+    where: str,
+    measures: dict[str, model.Measure],
+    rules: dict[tuple[str, str | None], model.Rule],
+    origin: dict[str, str],
+    problems: list[Problem],
+) -> None:
+    """Add a measure with its rules; an overlay's measure replaces one of the same id."""
+    for key in [k for k, r in rules.items() if _is_part(r.id, measure.id)]:
+        del rules[key]
+    measures[measure.id] = measure
+    origin[measure.id] = where
+    for i, rule in enumerate(new):
+        if not _is_part(rule.id, measure.id):
+            problems.append(
+                Problem(
+                    f"{where}: rules[{i}].id",
+                    Text(
+                        f"{rule.id} 不属于措施 {measure.id}。",
+                        f"{rule.id} does not belong to measure {measure.id}.",
+                    ),
+                    Text(
+                        "规则编号为措施编号，可加一个小写字母。",
+                        "A rule id is the measure's id, with one small letter at most.",
+                    ),
+                )
+            )
+        rules[rule.id, rule.subject] = rule
+
+
+def _is_part(rule: str, measure: str) -> bool:
+    return rule.rstrip("abcdefghijklmnopqrstuvwxyz") == measure
+
+
+def _faults(book: Rulebook) -> Iterator[Problem]:
+    """Yield what no single table can see: names that lead nowhere."""
+    for measure in book.measures.values():
+        if measure.document not in book.documents:
+            yield Problem(
+                f"{book.origin[measure.id]}: measure.document",
+                *_not_there("文件", "document", measure.document, book.documents),
+            )
+    catalogue = roles()
+    for rule in book.rules.values():
+        where = f"{book.origin[book.measure_of(rule).id]}: {rule.id}"
+        if rule.subject is None:
+            if rule.computed:
+                yield Problem(
+                    f"{where}.subject",
+                    Text("有 test 而没有 subject。", "there is a test but no subject."),
+                    Text("写明判定对象。", "Say what gets the verdict."),
+                )
+            continue
+        if rule.subject not in catalogue:
+            yield Problem(
+                f"{where}.subject", *_not_there("图层角色", "layer role", rule.subject, catalogue)
+            )
+            continue
+        facts = {*book.facts, *catalogue[rule.subject].fields}
+        names = {model.condition_name(leaf) for leaf in model.leaves(rule.test)}
+        for leaf in [*model.leaves(rule.applies), *model.leaves(rule.test)]:
+            if model.fact_of(leaf) not in facts:
+                yield Problem(
+                    f"{where}.{model.condition_name(leaf)}",
+                    *_not_there("事实", "fact", model.fact_of(leaf), facts),
+                )
+            named = leaf.limit if isinstance(leaf, model.Compare) else getattr(leaf, "one_of", None)
+            if named is not None and named not in rule.parameters:
+                yield Problem(
+                    f"{where}.{model.condition_name(leaf)}",
+                    *_not_there("参数", "parameter", named, rule.parameters),
+                )
+        for name in rule.results:
+            if name not in facts:
+                yield Problem(f"{where}.results", *_not_there("事实", "fact", name, facts))
+        for name in rule.headlines:
+            if name not in names:
+                yield Problem(f"{where}.headline", *_not_there("条件", "condition", name, names))
+
+
+def _not_there(zh: str, en: str, name: str, known: Iterable[str]) -> tuple[Text, Text]:
+    near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
+    hint = "、".join(near)
+    return (
+        Text(f"没有名为 {name} 的{zh}。", f"there is no {en} named {name}."),
+        Text(f"是否指：{hint}？", f"Did you mean: {', '.join(near)}?")
+        if near
+        else Text("用 geo-urc rules list 查看。", "See geo-urc rules list."),
+    )
+
+
+_VALUE: TypeAdapter[Any] = TypeAdapter(model.Parameter.model_fields["value"].annotation)
+
+
+def _parameter_value(parameter: model.Parameter, raw: Any) -> Any:
+    """Return a user's value in the type of the built-in one; text (``--set``) is parsed."""
+    if isinstance(raw, str) and not isinstance(parameter.value, str) and not parameter.choices:
+        try:
+            raw = tomllib.loads(f"v = {raw}")["v"]
+        except tomllib.TOMLDecodeError:
+            raise ValueError(f"{raw!r}") from None
+    value = _VALUE.validate_python(raw)
+    if parameter.choices and value not in parameter.choices:
+        raise ValueError(f"{raw!r}; {' | '.join(parameter.choices)}")
+    numeric = isinstance(parameter.value, float) or (parameter.value is None and parameter.unit)
+    if numeric and (isinstance(value, bool) or not isinstance(value, float | int)):
+        raise ValueError(f"{raw!r}")
+    if not numeric and parameter.value is not None and type(value) is not type(parameter.value):
+        raise ValueError(f"{raw!r}")
+    return float(value) if numeric else value

@@ -1,0 +1,195 @@
+"""The run record: what someone else needs to understand a run, and to repeat it."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import importlib.metadata
+from collections import Counter
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from geo_urc import describe
+from geo_urc.errors import OutputError, Problem
+from geo_urc.inputs.table import Inputs, Notice, SetAside, SourceRecord
+from geo_urc.policy.rulebook import Rulebook
+from geo_urc.results import LayerInfo
+from geo_urc.screening import Screening
+from geo_urc.text import Text
+
+FORMAT = 1
+_SOFTWARE = ("geo-urc", "numpy", "shapely", "pyproj", "pyogrio", "pyarrow", "scipy", "fiona")
+_LAYERS: TypeAdapter[dict[str, LayerInfo]] = TypeAdapter(dict[str, LayerInfo])
+
+
+def run_record(screening: Screening, *, as_of: dt.date) -> dict[str, Any]:
+    """Return ``run.json``: inputs, rulebook, parameters, assumptions, operations, counts.
+
+    Nothing in it depends on when or where the run took place: the same input gives the
+    same record.
+
+    Raises
+    ------
+    OutputError
+        If an input record is neither among the results nor set aside.
+    """
+    inputs, book = screening.inputs, screening.book
+    sources = [inputs.parcels.source, *(layer.source for layer in inputs.layers.values())]
+    set_aside = list(set_aside_of(inputs))
+    _check_nothing_lost(sources, set_aside)
+    return {
+        "format": FORMAT,
+        "geo_urc_version": importlib.metadata.version("geo-urc"),
+        "rulebook_version": book.version,
+        "as_of": as_of.isoformat(),
+        "strict": screening.strict,
+        "evaluation_crs": inputs.evaluation_crs,
+        "software": {name: importlib.metadata.version(name) for name in _SOFTWARE},
+        "inputs": [dataclasses.asdict(source) for source in sources],
+        "parameters": _parameters(book),
+        "notices": [_notice(n) for n in notices_of(inputs)] + _renamed(screening),
+        "set_aside": [
+            {
+                "role": s.role,
+                "file": s.file,
+                "record": s.record,
+                "reason_zh": s.reason.zh,
+                "reason_en": s.reason.en,
+            }
+            for s in set_aside
+        ],
+        "layers_missing": {
+            rule.id: list(rule.layers_missing)
+            for plan in screening.plans.values()
+            for rule in plan.info.rules
+            if rule.layers_missing
+        },
+        "counts": {
+            role: {rule: dict(words) for rule, words in rules.items()}
+            for role, rules in screening.counts.items()
+        },
+        "layers": _LAYERS.dump_python(
+            {role: plan.info for role, plan in screening.plans.items()}, mode="json"
+        ),
+    }
+
+
+def layers_from(record: dict[str, Any]) -> dict[str, LayerInfo]:
+    """Return the descriptions of the result layers out of a record."""
+    return _LAYERS.validate_python(record["layers"])
+
+
+def notices_of(inputs: Inputs) -> list[Notice]:
+    """Return what is to be said of all inputs, parcels first."""
+    layers = inputs.layers.values()
+    return [*inputs.parcels.notices, *(n for layer in layers for n in layer.notices)]
+
+
+def set_aside_of(inputs: Inputs) -> list[SetAside]:
+    """Return every record that was set aside, parcels first."""
+    layers = inputs.layers.values()
+    return [*inputs.parcels.set_aside, *(s for layer in layers for s in layer.set_aside)]
+
+
+def anything_set_aside(inputs: Inputs) -> bool:
+    """Return whether some input could not be used: records, or parcels without a shape."""
+    return bool(set_aside_of(inputs)) or inputs.parcels.source.unusable > 0
+
+
+def rule_rows(book: Rulebook) -> list[dict[str, Any]]:
+    """Return the rulebook as a table: one row a rule, measures without a test included."""
+    rows = []
+    for rule in book.rules.values():
+        measure = book.measure_of(rule)
+        cited = describe.citation(book, rule)
+        rows.append(
+            {
+                "id": rule.id,
+                "measure": measure.id,
+                "document": book.documents[measure.document].title_zh,
+                "number": measure.number,
+                "heading": measure.heading,
+                "clause": measure.clause,
+                "department": measure.department,
+                "policy_class": measure.policy_class,
+                "assess": rule.assess,
+                "subject": rule.subject,
+                "computed": rule.computed,
+                "title_zh": rule.title_zh,
+                "title_en": rule.title_en,
+                "explanation_zh": rule.explanation_zh,
+                "explanation_en": rule.explanation_en,
+                "source_zh": cited.zh,
+                "source_en": cited.en,
+                "checked_on": measure.checked_on.isoformat(),
+            }
+        )
+    return rows
+
+
+def _parameters(book: Rulebook) -> dict[str, dict[str, Any]]:
+    record = {}
+    for name in book.parameter_names:
+        spec = book.parameter(name)
+        record[name] = {
+            "value": describe.plain(book.values[name]),
+            "unit": spec.unit,
+            "changed": name in book.changed,
+            "basis": spec.basis,
+            "title_zh": spec.title_zh,
+            "title_en": spec.title_en,
+            "source_zh": spec.source_zh,
+            "source_en": spec.source_en,
+        }
+    return record
+
+
+def _notice(notice: Notice) -> dict[str, Any]:
+    return {
+        "kind": notice.kind,
+        "where": notice.where,
+        "text_zh": notice.text.zh,
+        "text_en": notice.text.en,
+        "count": notice.count,
+    }
+
+
+def _renamed(screening: Screening) -> list[dict[str, Any]]:
+    """Say which result columns gave way to a column of the user's."""
+    said = []
+    for role, plan in screening.plans.items():
+        if plan.renamed:
+            names = "、".join(plan.renamed)
+            text = Text(
+                f"输入表已有同名列，结果列改名为：{names}。",
+                f"The input has columns of these names; result columns are named {names}.",
+            )
+            said.append(_notice(Notice("warning", role, text, len(plan.renamed))))
+    return said
+
+
+def _check_nothing_lost(sources: list[SourceRecord], set_aside: list[SetAside]) -> None:
+    """Every record of every input is in exactly one place."""
+    aside = Counter(s.role for s in set_aside)
+    lost = [
+        s
+        for s in sources
+        if s.records_used + s.records_set_aside != s.records_in
+        or s.records_set_aside != aside[s.role]
+    ]
+    if lost:
+        raise OutputError(
+            [
+                Problem(
+                    f"{s.role}: {s.path}",
+                    Text(
+                        f"读入 {s.records_in} 条，采用 {s.records_used} 条，搁置 {aside[s.role]} 条，数目不符。",
+                        f"{s.records_in} records were read, {s.records_used} used and "
+                        f"{aside[s.role]} set aside: the counts do not add up.",
+                    ),
+                    Text("这是程序错误，请连同文件报告。", "This is a fault of the program: report it."),
+                )
+                for s in lost
+            ]
+        )

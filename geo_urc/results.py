@@ -1,0 +1,114 @@
+"""The results of a run as outputs see them: tables, and what each column means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import pyarrow as pa
+
+from geo_urc.text import Text
+
+GEOMETRY = "geom"
+"""Name of the WKB geometry column of every result table, unless the user has it."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """What one column of a result layer is."""
+
+    name: str
+    title: Text
+    origin: Literal["user", "id", "fact", "verdict", "geometry", "raw"]
+    unit: str | None = None
+    rule: str | None = None
+    """For ``verdict`` columns: the rule they belong to."""
+    part: Literal["verdict", "margin", "accuracy", "reason"] | None = None
+
+
+@dataclass(frozen=True)
+class FactLine:
+    """One tested or reported fact of a rule, with its limit, ready to be shown."""
+
+    column: str
+    title: Text
+    unit: str | None
+    limit: Text | None
+    """The limit in words, e.g. ``≤ 800 m``; None for a reported fact."""
+    condition: str | None = None
+    """Id of the condition in the rule; None for a reported fact."""
+    side: Literal["at_most", "at_least"] | None = None
+    """For a numeric limit: on which side of it values pass."""
+    limit_value: float | None = None
+    limit_column: str | None = None
+    """The column that holds the limit where it is itself computed."""
+    feature_column: str | None = None
+    """The column that names the feature behind the fact."""
+
+
+@dataclass(frozen=True)
+class RuleInfo:
+    """A rule as evaluated in this run for one subject."""
+
+    id: str
+    measure: str
+    title: Text
+    explanation: Text
+    citation: Text
+    """Document, number, heading, department."""
+    policy_class: Text | None
+    """In force, pilot, exploratory."""
+    assess: str
+    parameters: Mapping[str, Any]
+    changed_parameters: tuple[str, ...]
+    """Parameters that differ from the built-in rulebook in this run."""
+    headline: str | None
+    """Column of the headline fact."""
+    facts: tuple[FactLine, ...]
+    layers: tuple[str, ...]
+    layers_missing: tuple[str, ...]
+
+    @property
+    def prefix(self) -> str:
+        """Prefix of the rule's columns, e.g. ``t08a``."""
+        return self.id.lower()
+
+
+@dataclass(frozen=True)
+class LayerInfo:
+    """One result layer: a subject role with its columns and rules, in column order."""
+
+    role: str
+    title: Text
+    geometry_type: str
+    crs: str
+    columns: tuple[Column, ...]
+    rules: tuple[RuleInfo, ...]
+
+    def column_of(self, rule: str, part: str) -> str:
+        """Return the name of a rule's verdict, margin, accuracy or reason column."""
+        return next(c.name for c in self.columns if c.rule == rule and c.part == part)
+
+    def one(self, origin: str) -> str:
+        """Return the name of the single column of an origin (``id``, ``geometry``, ``raw``)."""
+        return next(c.name for c in self.columns if c.origin == origin)
+
+
+@dataclass
+class Results:
+    """A finished run in memory.
+
+    Attributes
+    ----------
+    run
+        The run record, as in ``run.json``.
+    layers
+        Role → layer description; ``parcels`` first.
+    tables
+        Role → table with exactly the columns of the description.
+    """
+
+    run: dict[str, Any]
+    layers: dict[str, LayerInfo]
+    tables: dict[str, pa.Table] = field(default_factory=dict)

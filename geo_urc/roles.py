@@ -1,0 +1,1 @@
+from geo_urc.inputs.roles import Field, Role, roles  # noqa

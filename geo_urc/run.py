@@ -1,0 +1,186 @@
+"""A run from inputs to a folder of outputs, which appears whole or not at all."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from geo_urc.inputs.table import Inputs
+from geo_urc.outputs.staging import RECORD, staged
+from geo_urc.policy.rulebook import Rulebook
+from geo_urc.record import rule_rows, run_record, set_aside_of
+from geo_urc.results import Results
+from geo_urc.screening import Screening, SubjectPlan
+from geo_urc.text import Lang
+
+GEOPACKAGE = "eligibility.gpkg"
+OUTPUTS = ("gpkg", "map", "report")
+FORMATS = ("gpkg", "parquet", "csv")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a run is to leave behind.
+
+    Attributes
+    ----------
+    outputs
+        Of ``gpkg`` (the result tables), ``map`` and ``report``.
+    formats
+        In which formats the tables are written.
+    as_of
+        The date that the run speaks for; goes into every file instead of the clock.
+    """
+
+    out: Path
+    as_of: dt.date
+    outputs: Collection[str] = OUTPUTS
+    formats: Collection[str] = ("gpkg",)
+    lang: Lang = "zh"
+    overwrite: bool = False
+    strict: bool = False
+
+
+def run(inputs: Inputs, book: Rulebook, request: Request) -> dict[str, Any]:
+    """Screen the inputs and write the folder; return the run record.
+
+    Raises
+    ------
+    OutputError
+        The folder is in the way or cannot be written; an earlier result is untouched.
+    """
+    screening = Screening(inputs, book, request.strict)
+    with staged(request.out, overwrite=request.overwrite) as folder:
+        wanted = [name for name in FORMATS if name in request.formats and "gpkg" in request.outputs]
+        single = wanted == ["gpkg"] and set(request.outputs) == {"gpkg"}
+        spool = None if single else folder / ".spool"
+        tables = {}
+        for role, plan in screening.plans.items():
+            batches = screening.batches(role)
+            if spool is not None:
+                tables[role] = _spooled(spool / f"{role}.arrow", plan, batches)
+                batches = iter(tables[role].to_batches())
+            _write_tables(folder, plan, batches, wanted, tables.get(role))
+        record = run_record(screening, as_of=request.as_of)
+        infos = {role: plan.info for role, plan in screening.plans.items()}
+        if "gpkg" in wanted:
+            _finish_geopackage(folder / GEOPACKAGE, screening, request)
+        results = Results(record, infos, tables)
+        if "map" in request.outputs:
+            from geo_urc.outputs.web_map import write_map
+
+            write_map(results, folder / "map.html", request.lang)
+        if "report" in request.outputs:
+            from geo_urc.outputs.report import write_report
+
+            write_report(results, folder / "report.html", request.lang)
+        text = json.dumps(record, ensure_ascii=False, indent=1)
+        (folder / RECORD).write_text(text + "\n", encoding="utf-8")
+        if spool is not None:
+            _drop(spool, tables)
+    return record
+
+
+def _spooled(path: Path, plan: SubjectPlan, batches: Iterator[pa.RecordBatch]) -> pa.Table:
+    """Keep the rows on disk, to be read as often as there are outputs without filling memory."""
+    path.parent.mkdir(exist_ok=True)
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, plan.schema) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+    return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+
+
+def _drop(spool: Path, tables: dict[str, pa.Table]) -> None:
+    """Remove the spool; the tables go first, because Windows keeps a mapped file."""
+    import shutil
+
+    tables.clear()
+    shutil.rmtree(spool)
+
+
+def _write_tables(
+    folder: Path,
+    plan: SubjectPlan,
+    batches: Iterator[pa.RecordBatch],
+    wanted: Collection[str],
+    table: pa.Table | None,
+) -> None:
+    from geo_urc.outputs import flat_files, geopackage
+
+    info, schema = plan.info, plan.schema
+    if "gpkg" in wanted:
+        geopackage.write_geopackage_layer(folder / GEOPACKAGE, info, schema, batches)
+    if table is None:
+        return
+    if "parquet" in wanted:
+        flat_files.write_parquet(
+            folder / f"{info.role}.parquet", info, schema, table.to_batches()
+        )
+    if "csv" in wanted:
+        flat_files.write_csv(folder / f"{info.role}.csv", info, schema, table.to_batches())
+
+
+def _finish_geopackage(path: Path, screening: Screening, request: Request) -> None:
+    """Add the tables of rules and of records set aside, then styles and headings."""
+    from geo_urc.outputs import geopackage
+
+    aside = [
+        {
+            "role": s.role,
+            "file": s.file,
+            "record": s.record,
+            "reason_zh": s.reason.zh,
+            "reason_en": s.reason.en,
+            "content": s.content,
+        }
+        for s in set_aside_of(screening.inputs)
+    ]
+    geopackage.write_attribute_table(path, "rules", _rules_table(screening))
+    geopackage.write_attribute_table(path, "set_aside", pa.Table.from_pylist(aside, _ASIDE))
+    infos = [plan.info for plan in screening.plans.values()]
+    geopackage.finish_geopackage(path, infos, request.lang, as_of=request.as_of)
+
+
+_ASIDE = pa.schema(
+    [
+        ("role", pa.string()),
+        ("file", pa.string()),
+        ("record", pa.int64()),
+        ("reason_zh", pa.string()),
+        ("reason_en", pa.string()),
+        ("content", pa.string()),
+    ]
+)
+
+
+def _rules_table(screening: Screening) -> pa.Table:
+    """Return the rulebook as evaluated: every rule, its source, and its parameters in force."""
+    evaluated = {
+        (rule.id, plan.info.role): rule
+        for plan in screening.plans.values()
+        for rule in plan.info.rules
+    }
+    rows = []
+    for row in rule_rows(screening.book):
+        rule = evaluated.get((row["id"], row["subject"]))
+        parameters = json.dumps(rule.parameters, ensure_ascii=False) if rule else None
+        missing = ";".join(rule.layers_missing) if rule else None
+        changed = ";".join(rule.changed_parameters) if rule else None
+        status = "evaluated" if rule else "not_evaluated" if row["computed"] else "catalogued"
+        del row["computed"]
+        rows.append(
+            row
+            | {
+                "status": status,
+                "parameters": parameters,
+                "changed_parameters": changed,
+                "layers_missing": missing,
+            }
+        )
+    return pa.Table.from_pylist(rows)

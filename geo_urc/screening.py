@@ -1,0 +1,285 @@
+"""The main job: which facts the rules need, batch by batch, to tables of verdicts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+
+from geo_urc import describe, verdicts
+from geo_urc.evaluation import Evaluation, Scene
+from geo_urc.facts.fact import Fact
+from geo_urc.inputs.table import Batch, Inputs, Layer, SourceRecord
+from geo_urc.policy import model
+from geo_urc.policy.rulebook import Rulebook
+from geo_urc.results import GEOMETRY, Column, LayerInfo, Results
+from geo_urc.roles import roles
+from geo_urc.text import Text
+from geo_urc.verdicts import Verdict
+
+PARTS: tuple[tuple[str, Text], ...] = (
+    ("verdict", Text("结论", "verdict")),
+    ("margin", Text("与限值之差", "margin")),
+    ("accuracy", Text("精度带", "accuracy")),
+    ("reason", Text("原因", "reason")),
+)
+
+
+@dataclass(frozen=True)
+class SubjectPlan:
+    """What is worked out and written for one subject role.
+
+    Attributes
+    ----------
+    rules
+        In rulebook order.
+    facts
+        Facts that become columns, each once, in the order in which rules need them.
+    columns
+        Fact → column; a column of the user's own stands for an attribute taken as it is.
+    info
+        The result layer's description, columns in output order.
+    schema
+        Of the batches that :meth:`Screening.batches` yields.
+    """
+
+    rules: tuple[model.Rule, ...]
+    facts: tuple[str, ...]
+    columns: Mapping[str, str]
+    info: LayerInfo
+    schema: pa.Schema
+
+    @cached_property
+    def fact_of(self) -> dict[str, str]:
+        """Column → the fact in it."""
+        return {self.columns[name]: name for name in self.facts}
+
+    @property
+    def renamed(self) -> list[str]:
+        """Columns that got a prefix because the user's table has the name already."""
+        return [c.name for c in self.info.columns if c.origin != "user" and c.name[:4] == "urc_"]
+
+
+@dataclass
+class Screening:
+    """One run over given inputs: plans at once, verdicts as they are asked for.
+
+    Attributes
+    ----------
+    counts
+        Role → rule → verdict → number of subjects so far.
+    by_district
+        Rule of the parcels → (district, verdict) → number of parcels so far.
+    """
+
+    inputs: Inputs
+    book: Rulebook
+    strict: bool = False
+    counts: dict[str, dict[str, Counter[str]]] = field(default_factory=dict)
+
+    @cached_property
+    def scene(self) -> Scene:
+        """The layers and rules, shared by all batches."""
+        return Scene(self.book, self.inputs.layers, self.strict)
+
+    @cached_property
+    def plans(self) -> dict[str, SubjectPlan]:
+        """Role → plan: the parcels, and every given layer whose features have rules."""
+        parcels = self.inputs.parcels
+        plans = {
+            parcels.role: self._plan(
+                parcels.role,
+                parcels.column_schema,
+                parcels.source,
+                parcels.geometry_type,
+                parcels.output_crs,
+            )
+        }
+        for role, layer in self.inputs.layers.items():
+            if self.book.of_subject(role):
+                plans[role] = self._plan(
+                    role,
+                    layer.batch.columns.schema,
+                    layer.source,
+                    geometry_type(layer),
+                    layer.output_crs,
+                )
+        return plans
+
+    def batches(self, role: str) -> Iterator[pa.RecordBatch]:
+        """Yield the finished rows of a subject role in input order, and count verdicts."""
+        plan = self.plans[role]
+        counts = {rule.id: Counter[str]() for rule in plan.rules}
+        self.counts[role] = counts
+        for batch, evaluation in self._evaluations(role):
+            arrays = [self._array(plan, c, batch, evaluation) for c in plan.info.columns]
+            for rule in plan.rules:
+                word, number = np.unique(evaluation.outcome(rule.id).state, return_counts=True)
+                for state, n in zip(word, number, strict=True):
+                    counts[rule.id][Verdict(state).word] += int(n)
+            yield pa.RecordBatch.from_arrays(arrays, schema=plan.schema)
+
+    def results(self) -> Results:
+        """Return the whole run in memory."""
+        tables = {
+            role: pa.Table.from_batches(self.batches(role), plan.schema)
+            for role, plan in self.plans.items()
+        }
+        return Results({}, {role: plan.info for role, plan in self.plans.items()}, tables)
+
+    # --- one batch ----------------------------------------------------------------------------
+
+    def _evaluations(self, role: str) -> Iterator[tuple[Batch, Evaluation]]:
+        parcels = self.inputs.parcels
+        if role != parcels.role:
+            yield self.inputs.layers[role].batch, self.scene.evaluation_of(role)
+            return
+        for batch in parcels.batches():
+            yield batch, Evaluation(batch.features, self.scene, parcels.datum_known)
+
+    def _array(self, plan: SubjectPlan, column: Column, batch: Batch, done: Evaluation) -> pa.Array:
+        """Return one column of the output for a batch."""
+        match column.origin:
+            case "user":
+                return batch.columns.column(column.name)
+            case "id":
+                return _text(batch.features.ids)
+            case "raw":
+                return batch.raw_wkb
+            case "geometry":
+                return batch.wkb
+            case "fact":
+                kind = plan.schema.field(column.name).type
+                return _fact_array(done.fact(plan.fact_of[column.name]), kind)
+        if column.rule is None:
+            eligible = [done.outcome(r.id).state == Verdict.ELIGIBLE for r in plan.rules]
+            return _text(verdicts.join_codes([r.id for r in plan.rules], eligible, len(done)))
+        outcome = done.outcome(column.rule)
+        if column.part == "verdict":
+            return _text(verdicts.words(outcome))
+        if column.part == "reason":
+            return _text(verdicts.reason_column(outcome))
+        margin, accuracy = done.headline(column.rule)
+        figure = margin if column.part == "margin" else accuracy
+        return _number(np.where(outcome.state == Verdict.NOT_APPLICABLE, np.nan, figure))
+
+    # --- planning -----------------------------------------------------------------------------
+
+    def _plan(
+        self, role: str, user: pa.Schema, source: SourceRecord, geometry: str, crs: str
+    ) -> SubjectPlan:
+        book = self.book
+        rules = tuple(book.of_subject(role))
+        names = dict.fromkeys(n for rule in rules for n in describe.facts_of(book, rule))
+        names |= dict.fromkeys(n for n, spec in book.facts.items() if role in spec.report_for)
+        taken = {name.casefold() for name in user.names}
+
+        def free(name: str) -> str:
+            while name.casefold() in taken:
+                name = f"urc_{name}"
+            taken.add(name.casefold())
+            return name
+
+        columns = [
+            Column(name, Text(name, name), "user") for name in user.names
+        ]
+        types: dict[str, pa.DataType] = {f.name: f.type for f in user}
+
+        def add(column: Column, kind: pa.DataType) -> None:
+            columns.append(column)
+            types[column.name] = kind
+
+        add(Column(free("subject_id"), Text("对象编号", "Subject id"), "id"), pa.string())
+        for rule in rules:
+            for part, label in PARTS:
+                name = free(f"{rule.id.lower()}_{part}")
+                title = Text(f"{rule.id} {label.zh}", f"{rule.id} {label.en}")
+                kind = pa.float64() if part in ("margin", "accuracy") else pa.string()
+                unit = _headline_unit(book, rule) if part in ("margin", "accuracy") else None
+                add(Column(name, title, "verdict", unit, rule.id, part), kind)  # type: ignore[arg-type]
+        title = Text("符合的规则", "Eligible rules")
+        add(Column(free("eligible_rules"), title, "verdict"), pa.string())
+
+        where: dict[str, str] = {}
+        written = []
+        for name in names:
+            if _taken_as_it_is(name, role, book, source, user):
+                where[name] = source.fields[name]
+                continue
+            where[name] = free(name)
+            written.append(name)
+            unit = describe.fact_unit(book, role, name)
+            title = describe.fact_title(book, role, name)
+            add(Column(where[name], title, "fact", unit), _kind(book, role, name))
+        add(Column(free("raw_wkb"), Text("原始图形", "Raw geometry"), "raw"), pa.binary())
+        add(Column(free(GEOMETRY), Text("图形", "Geometry"), "geometry"), pa.binary())
+
+        given = (*self.inputs.layers, self.inputs.parcels.role)
+        info = LayerInfo(
+            role=role,
+            title=roles()[role].title,
+            geometry_type=geometry,
+            crs=crs,
+            columns=tuple(columns),
+            rules=tuple(describe.rule_info(book, rule, where, given) for rule in rules),
+        )
+        schema = pa.schema([pa.field(c.name, types[c.name]) for c in columns])
+        return SubjectPlan(rules, tuple(written), where, info, schema)
+
+
+def geometry_type(layer: Layer) -> str:
+    """Return the one geometry type that holds all of a layer's output geometries."""
+    kinds = {g.geom_type for g in layer.features.geometry if g is not None}
+    if len(kinds) == 1:
+        return kinds.pop()
+    flat = {kind.removeprefix("Multi") for kind in kinds}
+    return f"Multi{flat.pop()}" if len(flat) == 1 else "Unknown"
+
+
+def _taken_as_it_is(
+    name: str, role: str, book: Rulebook, source: SourceRecord, user: pa.Schema
+) -> bool:
+    """Return whether the user's own column already holds a field just as rules read it."""
+    own = source.fields.get(name)
+    if name in book.facts or own != name or own in source.converted:
+        return False
+    kind = user.field(own).type
+    if describe.is_text(book, role, name):
+        return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    number = pa.types.is_floating(kind) or pa.types.is_integer(kind)
+    return number and describe.fact_unit(book, role, name) != "yes_no"
+
+
+def _headline_unit(book: Rulebook, rule: model.Rule) -> str | None:
+    for leaf in describe.active_leaves(book, rule):
+        if model.condition_name(leaf) in rule.headlines:
+            return describe.fact_unit(book, rule.subject or "", model.fact_of(leaf))
+    return None
+
+
+def _kind(book: Rulebook, role: str, name: str) -> pa.DataType:
+    if describe.is_text(book, role, name) or describe.fact_unit(book, role, name) == "yes_no":
+        return pa.string()
+    return pa.int32() if describe.fact_unit(book, role, name) == "percent" else pa.float64()
+
+
+def _fact_array(fact: Fact, kind: pa.DataType) -> pa.Array:
+    value = fact.value
+    if value.dtype == object:
+        return _text(value)
+    if pa.types.is_string(kind):  # yes/no as words: a nullable boolean does not survive GDAL
+        words = np.where(value == 1.0, "yes", "no").astype(object)
+        return _text(np.where(np.isnan(value), None, words))
+    return _number(value).cast(kind, safe=False)
+
+
+def _text(values: np.ndarray) -> pa.Array:
+    return pa.array(values, pa.string(), from_pandas=True)
+
+
+def _number(values: np.ndarray) -> pa.Array:
+    return pa.array(values, pa.float64(), mask=~np.isfinite(values))

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import re
+from html import unescape
+
+import pyarrow as pa
+import pytest
+
+from geo_urc.outputs.report import district_counts, open_reasons, verdict_counts, write_report
+from tests.outputs.conftest import RUN
+
+
+def column(*values) -> pa.ChunkedArray:
+    return pa.chunked_array([pa.array(values, pa.string())])
+
+
+def text_of(page: str) -> str:
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", page)).split())
+
+
+@pytest.fixture
+def page(results, tmp_path) -> str:
+    write_report(results, tmp_path / "report.html")
+    return (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_counts_are_in_the_order_of_the_legend():
+    words = column("review", "eligible", "eligible", "not_applicable", "unknown", "ineligible")
+    assert verdict_counts(words) == [2, 1, 1, 1, 1]
+
+
+def test_a_subject_without_district_is_counted_last():
+    counts = district_counts(
+        column("西城区", None, "东城区", "西城区"), column("eligible", "review", "eligible", "unknown")
+    )
+    assert counts == [
+        ("东城区", [1, 0, 0, 0, 0]),
+        ("西城区", [1, 0, 0, 1, 0]),
+        (None, [0, 0, 1, 0, 0]),
+    ]
+
+
+def test_each_reason_of_an_open_verdict_is_counted():
+    lines = open_reasons(
+        column("review", "review", "unknown", "ineligible", "eligible"),
+        column("straddles;within_accuracy", "straddles", "layer_missing", "not_met:x", None),
+    )
+    assert lines == [
+        ("review", "straddles", 2),
+        ("review", "within_accuracy", 1),
+        ("unknown", "layer_missing", 1),
+    ]
+
+
+def test_the_page_needs_nothing_else(page):
+    assert "<script" not in page
+    assert not re.findall(r"<[^>]*(?:src|href)=|https?://|url\(", page)
+
+
+def test_the_page_says_what_an_official_asks(page):
+    text = text_of(page)
+    for said in (
+        "政策日期 2026-11-22",
+        "规则库版本 2026.11",
+        "T08a 轨道站点周边 6 6 5 7 6 30",
+        "T20 绿地地下空间 1 1 0 0 0 2",
+        "东城区 4 4 3 5 4 20",
+        "T08a.radius_m 1000.0 米",
+        "ab" * 32,
+        "31 / 30 / 1",
+        "EPSG:4490 (cgcs2000, 假定)",
+        "不是面图形",
+        "北京市城市更新激励政策工具箱 第8条",
+        "在 LAYERS.toml 中提供该图层：blue_lines",
+    ):
+        assert said in text
+    assert "T20.max_share" not in text
+
+
+def test_data_are_text_and_not_markup(page):
+    assert "<img" not in page
+    assert "&lt;img src=x" in page
+    assert "{{7*7}}" in page
+
+
+def test_english_has_no_chinese_headings(results, tmp_path):
+    write_report(results, tmp_path / "r.html", "en")
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    headings = re.findall(r"<h[12]>(.*?)</h[12]>", page)
+    assert headings
+    assert not re.search(r"[\u4e00-\u9fff]", "".join(headings))
+
+
+def test_a_long_list_of_records_is_cut_and_said(results, tmp_path):
+    record = RUN["set_aside"][0]
+    results.run = {**RUN, "set_aside": [{**record, "record": n} for n in range(1, 251)]}
+    write_report(results, tmp_path / "r.html")
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "共 250 条，此处列出前 200 条" in page
+    assert page.count("不是面图形") == 200
+
+
+def test_an_empty_run_record_is_still_a_report(results, tmp_path):
+    results.run = {}
+    write_report(results, tmp_path / "r.html")
+    assert "未采用的记录" in (tmp_path / "r.html").read_text(encoding="utf-8")
