@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,17 +60,23 @@ def run(inputs: Inputs, book: Rulebook, request: Request) -> dict[str, Any]:
         wanted = [name for name in FORMATS if name in request.formats and "gpkg" in request.outputs]
         single = wanted == ["gpkg"] and set(request.outputs) == {"gpkg"}
         spool = None if single else folder / ".spool"
-        tables = {}
-        for role, plan in screening.plans.items():
-            batches = screening.batches(role)
-            if spool is not None:
-                tables[role] = _spooled(spool / f"{role}.arrow", plan, batches)
-                batches = iter(tables[role].to_batches())
-            _write_tables(folder, plan, batches, wanted, tables.get(role))
+        tables: dict[str, pa.Table] = {}
+        if spool is not None:
+            for role, plan in screening.plans.items():
+                tables[role] = _spooled(
+                    spool / f"{role}.arrow", plan, screening.batches(role)
+                )
+        if "gpkg" in wanted:
+            write_geopackage(
+                folder / GEOPACKAGE,
+                screening,
+                (lambda role: tables[role].to_batches()) if tables else screening.batches,
+                lang=request.lang,
+                as_of=request.as_of,
+            )
+        _write_flat_files(folder, screening, tables, wanted)
         record = run_record(screening, as_of=request.as_of)
         infos = {role: plan.info for role, plan in screening.plans.items()}
-        if "gpkg" in wanted:
-            _finish_geopackage(folder / GEOPACKAGE, screening, request)
         results = Results(record, infos, tables)
         if "map" in request.outputs:
             from geo_urc.outputs.web_map import write_map
@@ -104,32 +110,26 @@ def _drop(spool: Path, tables: dict[str, pa.Table]) -> None:
     shutil.rmtree(spool)
 
 
-def _write_tables(
-    folder: Path,
-    plan: SubjectPlan,
-    batches: Iterator[pa.RecordBatch],
-    wanted: Collection[str],
-    table: pa.Table | None,
+def write_geopackage(
+    path: Path,
+    screening: Screening,
+    batches: Callable[[str], Iterable[pa.RecordBatch]],
+    *,
+    lang: Lang,
+    as_of: dt.date,
 ) -> None:
-    from geo_urc.outputs import flat_files, geopackage
+    """Write every subject, the rules as evaluated and what was set aside, styled for QGIS.
 
-    info, schema = plan.info, plan.schema
-    if "gpkg" in wanted:
-        geopackage.write_geopackage_layer(folder / GEOPACKAGE, info, schema, batches)
-    if table is None:
-        return
-    if "parquet" in wanted:
-        flat_files.write_parquet(
-            folder / f"{info.role}.parquet", info, schema, table.to_batches()
-        )
-    if "csv" in wanted:
-        flat_files.write_csv(folder / f"{info.role}.csv", info, schema, table.to_batches())
-
-
-def _finish_geopackage(path: Path, screening: Screening, request: Request) -> None:
-    """Add the tables of rules and of records set aside, then styles and headings."""
+    Parameters
+    ----------
+    batches
+        Gives the finished rows of a subject role.
+    """
     from geo_urc.outputs import geopackage
 
+    infos = [plan.info for plan in screening.plans.values()]
+    for role, plan in screening.plans.items():
+        geopackage.write_geopackage_layer(path, plan.info, plan.schema, batches(role))
     aside = [
         {
             "role": s.role,
@@ -143,8 +143,20 @@ def _finish_geopackage(path: Path, screening: Screening, request: Request) -> No
     ]
     geopackage.write_attribute_table(path, "rules", _rules_table(screening))
     geopackage.write_attribute_table(path, "set_aside", pa.Table.from_pylist(aside, _ASIDE))
-    infos = [plan.info for plan in screening.plans.values()]
-    geopackage.finish_geopackage(path, infos, request.lang, as_of=request.as_of)
+    geopackage.finish_geopackage(path, infos, lang, as_of=as_of)
+
+
+def _write_flat_files(
+    folder: Path, screening: Screening, tables: Mapping[str, pa.Table], wanted: Collection[str]
+) -> None:
+    from geo_urc.outputs import flat_files
+
+    writers = {"parquet": flat_files.write_parquet, "csv": flat_files.write_csv}
+    for ending in writers.keys() & set(wanted):
+        for role, table in tables.items():
+            plan = screening.plans[role]
+            path = folder / f"{role}.{ending}"
+            writers[ending](path, plan.info, plan.schema, table.to_batches())
 
 
 _ASIDE = pa.schema(

@@ -18,7 +18,11 @@ if TYPE_CHECKING:
     from geo_urc.inputs.table import Inputs
     from geo_urc.run import Request
 
+_WIDE = 200
+"""Columns of a listing that goes to a file or a pipe: nothing is cut off there."""
 _console = Console(highlight=False, markup=False, soft_wrap=True)
+if not _console.is_terminal:
+    _console.width = _WIDE
 
 
 def summary(record: dict[str, Any], request: Request, lang: Lang) -> None:

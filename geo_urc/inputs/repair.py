@@ -178,10 +178,11 @@ def _enclosed(ring: shapely.LinearRing) -> shapely.Geometry:
 
 
 def _changes_area(drawn: float, mended: float) -> Text:
+    share = f" ({mended / drawn - 1.0:+.1%})" if drawn else ""
     return Text(
-        f"图形自相交或重叠：修复会使面积由 {drawn:.6g} 变为 {mended:.6g}（坐标单位的平方），"
-        f"超过 {MOST_AREA_CHANGE:.0%}。",
+        f"图形自相交或重叠：修复会使面积由 {drawn:.6g} 变为 {mended:.6g}{share}"
+        f"（坐标单位的平方），变化超过 {MOST_AREA_CHANGE:.0%} 不予修复。",
         f"The outline crosses or overlaps itself: repairing it would change its area from "
-        f"{drawn:.6g} to {mended:.6g} (square units of the coordinates), by more than "
-        f"{MOST_AREA_CHANGE:.0%}.",
+        f"{drawn:.6g} to {mended:.6g}{share}, in square units of the coordinates; no more than "
+        f"{MOST_AREA_CHANGE:.0%} is taken.",
     )

@@ -11,7 +11,7 @@ from statistics import median
 import numpy as np
 import pyproj
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geo_urc.inputs.datum import shift
@@ -39,6 +39,7 @@ def metres(a: tuple, b: tuple) -> np.ndarray:
 
 @pytest.mark.parametrize("source", DATUMS)
 @pytest.mark.parametrize("target", DATUMS)
+@settings(deadline=None)
 @given(point=china)
 def test_there_and_back_is_the_same_point(source, target, point):
     lon, lat = np.array([point[0]]), np.array([point[1]])
@@ -47,6 +48,7 @@ def test_there_and_back_is_the_same_point(source, target, point):
     assert abs(back[1] - lat).max() < CENTIMETRE_DEG
 
 
+@settings(deadline=None)
 @given(point=elsewhere)
 def test_gcj02_leaves_the_rest_of_the_world_alone(point):
     lon, lat = np.array([point[0]]), np.array([point[1]])

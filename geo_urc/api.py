@@ -1,0 +1,154 @@
+"""The toolkit from Python: the same screening as the command, with GeoDataFrames."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import shapely
+
+from geo_urc import evidence
+from geo_urc.inputs import read_inputs
+from geo_urc.policy import load_rulebook
+from geo_urc.record import run_record
+from geo_urc.run import write_geopackage
+from geo_urc.screening import Screening
+from geo_urc.text import Lang
+
+if TYPE_CHECKING:
+    import folium
+    import geopandas
+    import pandas
+
+
+def screen(
+    parcels: Any,
+    *,
+    layers: Any = None,
+    rules: Iterable[str | Path] = (),
+    parameters: Mapping[str, Any] | None = None,
+    only: Iterable[str] | None = None,
+    as_of: dt.date | None = None,
+    crs: str = "EPSG:4548",
+    strict: bool = False,
+    lang: Lang = "zh",
+) -> Result:
+    """Screen parcels against the rulebook and return the verdicts.
+
+    Parameters
+    ----------
+    parcels : path or GeoDataFrame
+        One row a parcel; polygons.
+    layers : path or mapping, optional
+        A LAYERS.toml, or role → path, GeoDataFrame or a table of LAYERS.toml's keys.
+    rules
+        Rule files laid over the built-in rulebook, in order.
+    parameters
+        Parameters to change, e.g. ``{"T08a.radius_m": 1000}``; they go over those of
+        LAYERS.toml and of the rule files.
+    only
+        Rules or measures to evaluate; all by default.
+    as_of
+        Date that the verdicts speak for. By default the day on which the rulebook was
+        last checked against the documents, so that the same call gives the same result.
+    crs
+        Evaluation system, in metres.
+    strict
+        Treat what could only be assumed (coverage, datum) as not known.
+    lang
+        Language of explanations, map and report.
+
+    Raises
+    ------
+    GeoUrcError
+        Files, layers, coordinate systems or rules are wrong; every problem is told.
+
+    Examples
+    --------
+    >>> import geopandas, shapely
+    >>> plot = geopandas.GeoDataFrame(geometry=[shapely.box(448000, 4418000, 448100, 4418100)],
+    ...                               crs=4548)
+    >>> station = geopandas.GeoDataFrame({"name": ["柳堤"]},
+    ...                                  geometry=[shapely.Point(448500, 4418050)], crs=4548)
+    >>> result = screen(plot, layers={"rail_stations": station}, only=["T08a"])
+    >>> result.parcels[["rail_distance_m", "t08a_verdict"]].values.tolist()
+    [[400.0, 'eligible']]
+    """
+    book = load_rulebook([Path(path) for path in rules])
+    date = as_of or max(measure.checked_on for measure in book.measures.values())
+    inputs = read_inputs(parcels, layers=layers, evaluation_crs=crs, strict=strict)
+    below = {k: v for k, v in inputs.parameters.items() if k not in book.changed}
+    book = book.with_parameters(below, "[rules]").with_parameters(parameters or {}, "parameters")
+    book = (book if only is None else book.only(only)).as_of(date)
+    return Result(Screening(inputs, book, strict), date, lang)
+
+
+class Result:
+    """The verdicts of one screening, in memory.
+
+    Attributes
+    ----------
+    run
+        The run record, as in ``run.json``.
+    """
+
+    def __init__(self, screening: Screening, as_of: dt.date, lang: Lang = "zh") -> None:
+        self._screening = screening
+        self._as_of = as_of
+        self._lang = lang
+        self._results = screening.results()
+        self.run = self._results.run = run_record(screening, as_of=as_of)
+
+    @property
+    def roles(self) -> list[str]:
+        """Subjects that have verdicts, parcels first."""
+        return list(self._results.tables)
+
+    @property
+    def parcels(self) -> geopandas.GeoDataFrame:
+        """The parcels with their verdicts, in input order."""
+        return self["parcels"]
+
+    def __getitem__(self, role: str) -> geopandas.GeoDataFrame:
+        """Return one subject role with its verdicts."""
+        import geopandas
+
+        info, table = self._results.layers[role], self._results.tables[role]
+        geometry, raw = info.one("geometry"), info.one("raw")
+        frame = table.drop_columns([geometry, raw]).to_pandas()
+        shapes = shapely.from_wkb(table[geometry].to_numpy())
+        return geopandas.GeoDataFrame(frame, geometry=shapes, crs=info.crs)
+
+    def explain(self, subject_id: str, rule: str | None = None) -> str:
+        """Return why a subject got its verdicts, in words."""
+        return evidence.explain(self._results, subject_id, rule, self._lang)
+
+    def evidence(self) -> pandas.DataFrame:
+        """Return the long form: a row for each subject, rule and fact."""
+        return evidence.evidence(self._results, self._lang).to_pandas()
+
+    def to_gpkg(self, path: str | Path) -> None:
+        """Write all subjects, the rules and what was set aside, styled for QGIS."""
+        tables = self._results.tables
+        write_geopackage(
+            Path(path),
+            self._screening,
+            lambda role: tables[role].to_batches(),
+            lang=self._lang,
+            as_of=self._as_of,
+        )
+
+    def map(self) -> folium.Map:
+        """Return the map, to be shown in a notebook or saved."""
+        from geo_urc.outputs.web_map import build_map
+
+        return build_map(self._results, self._lang)
+
+    def report(self, path: str | Path) -> None:
+        """Write the report as one HTML file."""
+        from geo_urc.outputs.report import write_report
+
+        write_report(self._results, Path(path), self._lang)
+
