@@ -6,6 +6,7 @@ every vertex. A piece that fills its whole cell answers by its box alone.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ from geo_urc.inputs.table import Geometries
 
 PIECE_VERTICES = 64
 """Areas with more vertices are cut; found by timing cities of 10,000 to 1,000,000 parcels."""
+RUN_EDGES = 16
 AREA_TOLERANCE = 1e-9
 """Relative error of summed areas below which an overlap is the whole subject."""
 
@@ -67,6 +69,20 @@ class Areas:
         shapely.prepare(self.pieces)
         self.usable = usable
         self.features = shapely.STRtree(geometry[usable])
+
+    @cached_property
+    def edges(self) -> shapely.STRtree:
+        """The areas' outlines in runs of a few edges, so that only near ones are looked at."""
+        rings = shapely.get_parts(shapely.boundary(self.geometry[self.usable]))
+        xy, ring = shapely.get_coordinates(rings, return_index=True)
+        first = np.searchsorted(ring, np.arange(len(rings)))
+        place = np.arange(len(xy)) - first[ring]
+        last = np.append(first[1:], len(xy)) - 1
+        joint = (place % RUN_EDGES == 0) & (place > 0) & (np.arange(len(xy)) != last[ring])
+        again = np.repeat(np.arange(len(xy)), np.where(joint, 2, 1))  # ends one run, starts one
+        starts = np.concatenate([[True], (ring[again][1:] != ring[again][:-1])])
+        starts[1:] |= again[1:] == again[:-1]
+        return shapely.STRtree(shapely.linestrings(xy[again], indices=np.cumsum(starts) - 1))
 
     def __len__(self) -> int:
         return len(self.usable)
@@ -154,17 +170,69 @@ class Areas:
         outside = ~shapely.is_missing(geometry)
         if not len(self):
             return Depth(depth, inside, outside, straddles)
-        (row, _), metres = self.tree.query_nearest(
-            geometry, max_distance=search_m, return_distance=True, all_matches=False
-        )
-        depth[row] = -metres
-        outside[row] = metres >= band_m
-        near = row[metres < band_m]
+        metres = self._distance(geometry, search_m)
+        found = np.isfinite(metres)
+        depth[found] = -metres[found]
+        outside &= ~(metres < band_m)
+        near = np.flatnonzero(metres < band_m)
         if len(near):
-            depth[near], inside[near], straddles[near] = self._settle(
-                geometry[near], -depth[near], band_m
+            deep_in, out_m = self._corners(geometry[near], band_m)
+            astride = deep_in & (out_m >= band_m)
+            straddles[near[astride]] = True
+            depth[near[astride]] = -out_m[astride]
+            rest = near[~astride]
+            depth[rest], inside[rest], straddles[rest] = self._settle(
+                geometry[rest], metres[rest], band_m
             )
         return Depth(depth, inside, outside, straddles)
+
+    def _distance(self, geometry: Geometries, search_m: float) -> Floats:
+        """Return the distance to the nearest piece; +inf beyond the search."""
+        x0, y0, x1, y1 = shapely.bounds(geometry).T
+        about = shapely.box(x0 - search_m, y0 - search_m, x1 + search_m, y1 + search_m)
+        row, piece = self.tree.query(about)
+        metres = np.full(len(geometry), np.inf)
+        np.minimum.at(metres, row, shapely.distance(self.pieces[piece], geometry[row]))
+        return np.where(metres <= search_m, metres, np.inf)
+
+    def _corners(
+        self, geometry: Geometries, band_m: float
+    ) -> tuple[npt.NDArray[np.bool_], Floats]:
+        """Return whether a vertex lies deeper inside than the band, and how far the farthest
+        one lies outside: most subjects astride an edge are told by these alone.
+        """
+        points, row = _vertices(geometry)
+        held = np.zeros(len(points), bool)
+        held[self.tree.query(points, predicate="intersects")[0]] = True
+        close = self._close(points, band_m)
+        deep_in = np.zeros(len(geometry), bool)
+        deep_in[row[held & ~close]] = True
+        out_m = np.zeros(len(geometry))
+        # only where it matters: the subject has a vertex deep inside as well
+        far = np.flatnonzero(~held & ~close & deep_in[row])
+        if len(far):
+            (point, _), metres = self.edges.query_nearest(
+                points[far], return_distance=True, all_matches=False
+            )
+            np.maximum.at(out_m, row[far[point]], metres)
+        return deep_in, out_m
+
+    def vertices_deep_in(self, geometry: Geometries, band_m: float) -> tuple[Ints, Ints]:
+        """Return pairs of subject and feature where a vertex lies deeper in than the band.
+
+        A pair that is not among them may still share more: an edge may cross the feature.
+        """
+        points, row = _vertices(geometry)
+        point, piece = self.tree.query(points, predicate="intersects")
+        deep = ~self._close(points, band_m)[point]
+        width = np.int64(len(self.geometry))
+        pair = np.unique(row[point[deep]] * width + self.owner[piece[deep]])
+        return pair // width, pair % width
+
+    def _close(self, points: Geometries, band_m: float) -> npt.NDArray[np.bool_]:
+        close = np.zeros(len(points), bool)
+        close[self.edges.query(points, predicate="dwithin", distance=band_m)[0]] = True
+        return close
 
     def _settle(
         self, geometry: Geometries, metres: Floats, band_m: float
@@ -212,6 +280,11 @@ class Areas:
         return merged[which], edges[which]
 
 
+def _vertices(geometry: Geometries) -> tuple[Geometries, Ints]:
+    xy, row = shapely.get_coordinates(geometry, return_index=True)
+    return shapely.points(xy), row
+
+
 def reach(part: Geometries, area: Geometries) -> Floats:
     """Return how far the farthest vertex of each part lies from its area."""
     xy, row = shapely.get_coordinates(part, return_index=True)
@@ -247,9 +320,9 @@ def _cut(geometry: Geometries) -> tuple[Geometries, Ints, npt.NDArray[np.bool_]]
         x0, y0, x1, y1 = shapely.bounds(geometry).T
         wide = (x1 - x0) > (y1 - y0)
         xm, ym = (x0 + x1) / 2, (y0 + y1) / 2
-        low = shapely.box(x0, y0, np.where(wide, xm, x1), np.where(wide, y1, ym))
-        high = shapely.box(np.where(wide, xm, x0), np.where(wide, y0, ym), x1, y1)
-        halves = shapely.intersection(
+        low = np.column_stack([x0, y0, np.where(wide, xm, x1), np.where(wide, y1, ym)])
+        high = np.column_stack([np.where(wide, xm, x0), np.where(wide, y0, ym), x1, y1])
+        halves = _clipped(
             np.concatenate([geometry, geometry]), np.concatenate([low, high])
         )
         parts, place = shapely.get_parts(halves, return_index=True)
@@ -260,3 +333,14 @@ def _cut(geometry: Geometries) -> tuple[Geometries, Ints, npt.NDArray[np.bool_]]
     box = shapely.bounds(pieces)
     full = shapely.area(pieces) >= (box[:, 2] - box[:, 0]) * (box[:, 3] - box[:, 1]) * (1 - 1e-12)
     return pieces, owners, full
+
+
+def _clipped(geometry: Geometries, box: Floats) -> Geometries:
+    """Return each geometry within its own box: quickly, and cleanly where quick is not clean."""
+    clipped = np.array(
+        [shapely.clip_by_rect(g, *b) for g, b in zip(geometry, box.tolist(), strict=True)],
+        dtype=object,
+    )
+    unclean = ~shapely.is_valid(clipped)
+    clipped[unclean] = shapely.intersection(geometry[unclean], shapely.box(*box[unclean].T))
+    return clipped

@@ -70,7 +70,9 @@ def hold(
     shared = (shapely.area(part) > 0) | flat
     row, feature, part, flat = row[shared], feature[shared], part[shared], flat[shared]
     size = np.where(flat, np.nan, shapely.area(part))
-    sure = reach_into(part, shapely.boundary(geometry[row]), band_m) >= band_m
+    edges = shapely.boundary(geometry)
+    shapely.prepare(edges)
+    sure = reach_into(part, edges[row], band_m) >= band_m
 
     n = len(geometry)
     area = np.bincount(row, np.nan_to_num(size), n)

@@ -23,7 +23,7 @@ from geo_urc.facts.outlines import Floats, Ints, Outlines
 from geo_urc.facts.zones import Zoned, Zones
 from geo_urc.inputs.table import Features, Geometries, Layer
 
-SEARCH_M = 1000.0
+SEARCH_M = 200.0
 """How far the depth of a subject outside an area is measured; beyond, only "outside"."""
 
 Built = TypeVar("Built")
@@ -484,8 +484,9 @@ def zone(
             names, geometry = [*names, special_name], np.append(geometry, [inside])
         return Zones(names, geometry)
 
-    zones = ctx.shared(("zones", layer, special), build)
-    got = zones.of(ctx.features.geometry, band)
+    key = (layer, None if extra is None else special)  # without its layer nothing stands out
+    zones = ctx.shared(("zones", *key), build)
+    got = ctx.once(("zoned", *key), lambda: zones.of(ctx.features.geometry, band))
     return _zoned(ctx, zones, got, special_in if special is not None and extra is None else None)
 
 

@@ -76,13 +76,24 @@ class Zones:
 
         rest = np.sort(order[~first])
         row, feature = pairs.row[rest], pairs.feature[rest]
-        part = shapely.intersection(geometry[row], self.areas.geometry[feature])
-        deep = reach_into(part, self.edges[feature], band_m) > band_m
+        deep = self._deep(geometry, row, feature, band_m)
         covered = np.bincount(pairs.row, pairs.size, n)
         short = np.flatnonzero((zone >= 0) & (covered < whole * (1 - 1e-9)))
         if len(short):
             leaves[short] = self._leaves(geometry[short], band_m)
         return Zoned(zone, share, row[deep], feature[deep], leaves)
+
+    def _deep(
+        self, geometry: Geometries, row: Ints, zone: Ints, band_m: float
+    ) -> npt.NDArray[np.bool_]:
+        """Return which pairs share more than a strip along the edge as wide as the band."""
+        subjects, place = np.unique(row, return_inverse=True)
+        i, k = self.areas.vertices_deep_in(geometry[subjects], band_m)
+        deep = np.isin(place * len(self.names) + zone, i * len(self.names) + k)
+        open_ = np.flatnonzero(~deep)
+        part = shapely.intersection(geometry[row[open_]], self.areas.geometry[zone[open_]])
+        deep[open_] = reach_into(part, self.edges[zone[open_]], band_m) > band_m
+        return deep
 
     def _leaves(self, geometry: Geometries, band_m: float) -> npt.NDArray[np.bool_]:
         """Return which subjects reach out of the union of the zones by more than the band."""

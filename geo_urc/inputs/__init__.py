@@ -2,7 +2,6 @@
 
 from geo_urc.inputs.draft import draft_layers_toml
 from geo_urc.inputs.reading import read_inputs
-from geo_urc.inputs.roles import Field, Role, roles
 from geo_urc.inputs.settings import load_settings
 
-__all__ = ["Field", "Role", "draft_layers_toml", "load_settings", "read_inputs", "roles"]
+__all__ = ["draft_layers_toml", "load_settings", "read_inputs"]

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import pyarrow as pa
 import shapely
 
-from geo_urc.inputs.encoding import Decoded, text_file_encoding, transcode
 from geo_urc.inputs.fields import parse_numbers, to_objects
+from geo_urc.inputs.plain_text import as_utf8
 from geo_urc.inputs.sources import Records, Request, Source
 from geo_urc.inputs.suggest import suggestion
 from geo_urc.inputs.vector import open_table
@@ -31,19 +30,8 @@ def open_delimited(path: Path, request: Request) -> Source:
     LayerError
         If the encoding cannot be told or no column holds a geometry.
     """
-    encoding = _encoding(path, request)
-    keep = None
-    if encoding.codec != "utf-8":
-        keep = TemporaryDirectory(prefix="geo_urc-")
-        clean = Path(keep.name) / "text.csv"
-        try:
-            transcode(path, clean, encoding.codec)
-        except UnicodeError as error:
-            what = Text(f"不是 {encoding.codec} 文本。", f"is not {encoding.codec} text.")
-            fix = Text("请改正或删去 encoding。", "Correct or remove encoding.")
-            raise request.fault(what, fix) from error
-        path = clean
-    table = open_table(path, request)
+    text = as_utf8(path, request)
+    table = open_table(text.path, request)
     names = table.schema.names
     given = (request.x, request.y)
     for column in given:
@@ -68,33 +56,15 @@ def open_delimited(path: Path, request: Request) -> Source:
             wkb = _from_wkt(*shapes) if wkt is not None else _from_xy(*shapes)
             yield Records(batch.select(wanted), wkb)
 
-    said = () if encoding.declared or request.encoding else (_note(encoding.codec),)
     return replace(
         table,
         records=records,
-        encoding=encoding.codec,
-        notes=tuple(n for n in said if n is not None),
+        encoding=text.codec,
+        notes=text.notes,
         from_text=True,
         salvage=None,
-        keep=keep,
+        keep=text.keep,
     )
-
-
-def _encoding(path: Path, request: Request) -> Decoded:
-    found = text_file_encoding(path) if request.encoding is None else None
-    if request.encoding is not None:
-        found = Decoded(request.encoding, True)
-    if found is None:
-        what = Text("既非 UTF-8 也非 GB18030 文本。", "is neither UTF-8 nor GB18030 text.")
-        fix = Text("请用 encoding 注明编码。", "Name the encoding with encoding.")
-        raise request.fault(what, fix)
-    return found
-
-
-def _note(codec: str) -> Text | None:
-    if codec == "utf-8":
-        return None
-    return Text(f"编码未注明，按 {codec} 读取。", f"encoding not declared, read as {codec}.")
 
 
 def _first(names: Sequence[str], usual: Sequence[str]) -> str | None:

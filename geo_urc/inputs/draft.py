@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from geo_urc.inputs.fields import as_text
 from geo_urc.inputs.frames import is_frame, open_frame
-from geo_urc.inputs.roles import Field, Role, roles
+from geo_urc.roles import Field, Role, roles
 from geo_urc.inputs.sources import Request, Source, open_source
 
 _USUAL_IDS = (

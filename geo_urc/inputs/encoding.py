@@ -58,12 +58,12 @@ def text_file_encoding(path: Path) -> Decoded | None:
 
 
 def _reads(path: Path, codec: str) -> bool:
+    """Return whether a file decodes; it may end in the middle of a character."""
     decoder = codecs.getincrementaldecoder(codec)("strict")
     with path.open("rb") as file:
         try:
             while block := file.read(_BLOCK):
                 decoder.decode(block)
-            decoder.decode(b"", final=True)
         except UnicodeDecodeError:
             return False
     return True

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from geo_urc.errors import LayerError, Problem
-from geo_urc.inputs.roles import Field, Role
+from geo_urc.roles import Field, Role
 from geo_urc.inputs.settings import ParcelsEntry
 from geo_urc.inputs.suggest import suggestion
 from geo_urc.inputs.table import Notice
@@ -41,10 +41,13 @@ class Binding:
 
 @dataclass
 class Tally:
-    """What could not be taken over, counted by field and fault."""
+    """What could not be taken over, counted by field and fault, and what was changed."""
 
     counts: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
     samples: dict[tuple[str, str], list[str]] = field(default_factory=lambda: defaultdict(list))
+
+    changed: set[str] = field(default_factory=set)
+    """Fields of which some value is another than the user's: in other units or words."""
 
     def add(self, name: str, fault: str, values: Iterable[Any], count: int) -> None:
         """Count one fault of a field and keep its first values as samples."""
@@ -195,7 +198,9 @@ def parse_numbers(column: pa.Array) -> tuple[npt.NDArray[np.float64], npt.NDArra
 def _numbers(column: pa.Array, binding: Binding, tally: Tally) -> npt.NDArray[np.float64]:
     values, unreadable = parse_numbers(column)
     _count(tally, binding, "unreadable", column, unreadable)
-    values *= binding.factor
+    if binding.factor != 1.0:
+        values *= binding.factor
+        tally.changed.add(binding.spec.name)
     if binding.spec.minimum is not None:
         below = values < binding.spec.minimum
         _count(tally, binding, "below", column, below)
@@ -227,6 +232,8 @@ def _words(column: pa.Array, binding: Binding, tally: Tally) -> npt.NDArray[np.o
     uniques, codes = _distinct(column)
     mapped = [str(binding.words.get(word, word)) for word in uniques]
     final = [codes_of.get(word, word) for word in mapped]
+    if final != uniques:
+        tally.changed.add(binding.spec.name)
     if vocabulary:
         strange = np.array([*(word not in vocabulary for word in final), False])[codes]
         _count(tally, binding, "unknown_word", column, strange)

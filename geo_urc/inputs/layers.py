@@ -11,7 +11,7 @@ import pyarrow as pa
 import shapely
 
 from geo_urc.inputs import remarks
-from geo_urc.inputs.roles import Role
+from geo_urc.roles import Role
 from geo_urc.inputs.settings import LayerEntry, ParcelsEntry
 from geo_urc.inputs.sources import Request, open_source
 from geo_urc.inputs.subjects import FileSubjects, open_subjects

@@ -13,7 +13,7 @@ from geo_urc.inputs import crs, remarks
 from geo_urc.inputs.encoding import codec_of
 from geo_urc.inputs.frames import is_frame, open_frame
 from geo_urc.inputs.layers import as_layer, with_coverage
-from geo_urc.inputs.roles import roles
+from geo_urc.roles import roles
 from geo_urc.inputs.settings import (
     LayerEntry,
     ParcelsEntry,

@@ -47,7 +47,7 @@ def salvage_records(source: Source, target: str, layer: str | None, request: Req
                     continue
                 good.append(dict(feature.properties))
                 shapes.append(_wkb(feature.geometry))
-    except (fiona.errors.FionaError, OSError) as error:
+    except (fiona.errors.FionaError, OSError, UnicodeError) as error:
         what = Text(f"文件已损坏：{error}。", f"is damaged: {error}.")
         raise request.fault(what, Text("请换用完好的文件。", "Use a whole copy.")) from error
     columns = [_column(good, f) for f in source.schema]

@@ -18,7 +18,7 @@ from geo_urc.inputs import crs, remarks
 from geo_urc.inputs.fields import Binding, bind, read_fields, to_objects
 from geo_urc.inputs.ids import Ids, subject_ids
 from geo_urc.inputs.repair import repair_polygons
-from geo_urc.inputs.roles import Role
+from geo_urc.roles import Role
 from geo_urc.inputs.settings import LayerEntry, ParcelsEntry
 from geo_urc.inputs.sources import READ_ERRORS, Records, Source, plain_batch
 from geo_urc.inputs.survey import Survey, survey
@@ -190,6 +190,7 @@ def open_subjects(
         accuracy_m=entry.accuracy,
         coverage=entry.coverage if isinstance(entry, LayerEntry) else "",
         fields={b.spec.name: b.column for b in bindings},
+        converted=tuple(b.column for b in bindings if b.spec.name in found.tally.changed),
     )
     return FileSubjects(
         role=role.id,

@@ -12,14 +12,17 @@ import shapely
 
 from geo_urc.inputs.fields import Binding, Tally, as_text, read_fields
 from geo_urc.inputs.repair import check_simple, keep_kind, repair_polygons
-from geo_urc.inputs.roles import Role
+from geo_urc.roles import Role
 from geo_urc.inputs.sources import Source
 from geo_urc.inputs.table import Geometries
 from geo_urc.inputs.wkb import parse
 from geo_urc.text import Text
 
 _ROWS = 32_768
-_NOT_PARSED = Text("图形无法解析。", "The geometry cannot be parsed.")
+_NOT_PARSED = Text(
+    "图形无法解析（圆弧须先转为折线）。",
+    "The geometry cannot be parsed (arcs must be turned into straight pieces first).",
+)
 _KIND_NAMES = {
     "point": Text("点", "points"),
     "line": Text("线", "lines"),

@@ -14,8 +14,9 @@ import pyogrio
 from pyogrio.errors import DataLayerError, DataSourceError
 
 from geo_urc.inputs import shapefile
+from geo_urc.inputs.plain_text import as_utf8
 from geo_urc.inputs.salvage import salvage_geojson, salvage_records
-from geo_urc.inputs.sources import Records, Request, Source, plain_batch, plain_schema
+from geo_urc.inputs.sources import BadRecord, Records, Request, Source, plain_batch, plain_schema
 from geo_urc.inputs.suggest import suggestion
 from geo_urc.text import Text
 
@@ -23,8 +24,8 @@ from geo_urc.text import Text
 def open_vector(path: Path, request: Request) -> Source:
     """Open a spatial file with pyogrio.
 
-    A Shapefile's attributes are checked first (see :mod:`geo_urc.inputs.shapefile`); a
-    GeoJSON that cannot be parsed is cut to the features that can be.
+    Of a Shapefile and a GeoJSON the encoding is checked first; a GeoJSON that cannot be parsed
+    is cut to the features that can be.
 
     Raises
     ------
@@ -34,15 +35,28 @@ def open_vector(path: Path, request: Request) -> Source:
     """
     if path.suffix.lower() == ".shp":
         return _open_shapefile(path, request)
+    if path.suffix.lower() in (".geojson", ".json"):
+        return _open_geojson(path, request)
     try:
         return _open(str(path), path, request)
+    except (DataSourceError, UnicodeDecodeError) as error:
+        raise _unreadable(request, error) from error
+
+
+def _open_geojson(path: Path, request: Request) -> Source:
+    """Open a GeoJSON, whose text GDAL takes for whole and UTF-8 without looking."""
+    text = as_utf8(path, request)
+    try:
+        source = _open(str(text.path), path, request)
+        bad: tuple[BadRecord, ...] = ()
+        folder = None
     except DataSourceError as error:
-        salvaged = salvage_geojson(path)
+        salvaged = salvage_geojson(text.path)
         if salvaged is None:
             raise _unreadable(request, error) from error
-    clean, keep, bad = salvaged
-    source = _open(str(clean), clean, request)
-    return replace(source, bad=bad, keep=keep)
+        clean, folder, bad = salvaged
+        source = _open(str(clean), clean, request)
+    return replace(source, encoding=text.codec, notes=text.notes, bad=bad, keep=(text.keep, folder))
 
 
 def open_table(path: Path, request: Request) -> Source:

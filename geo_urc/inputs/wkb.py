@@ -15,8 +15,19 @@ _EWKB_SRID = 0x20000000
 
 def parse(wkb: pa.Array) -> Geometries:
     """Return the geometries of a column of WKB; None where null or not to be parsed."""
-    shapes = shapely.from_wkb(wkb.to_numpy(zero_copy_only=False), on_invalid="ignore")
+    given = wkb.to_numpy(zero_copy_only=False)
+    try:
+        shapes = shapely.from_wkb(given, on_invalid="ignore")
+    except NotImplementedError:  # one arc among them, and shapely refuses the whole array
+        shapes = [_parse_one(value) for value in given]
     return np.asarray(shapes, dtype=object)
+
+
+def _parse_one(value: bytes | None) -> shapely.Geometry | None:
+    try:
+        return shapely.from_wkb(value, on_invalid="ignore")
+    except NotImplementedError:
+        return None
 
 
 def dump(geometry: Geometries) -> pa.Array:

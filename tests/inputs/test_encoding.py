@@ -99,6 +99,16 @@ def test_csv_of_points(parcels, tmp_path, encoding, separator):
     assert layer.source.records_in == 2
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gbk"])
+def test_geojson(frame, tmp_path, encoding):
+    path = tmp_path / "a.geojson"
+    frame[:3].to_crs(4326).to_file(path)
+    path.write_text(path.read_text("utf-8"), encoding)
+    subjects, found = values(path)
+    assert found == NAMES[:3]
+    assert any("encoding" in n.text.en for n in subjects.notices) is (encoding == "gbk")
+
+
 def test_csv_columns_and_crs_named_by_user(parcels, tmp_path):
     path = tmp_path / "a.txt"
     path.write_text('n,东,北\n甲,"４４８，000","4,418,000"\n', "gbk")

@@ -65,6 +65,7 @@ def test_formats_agree(parcels, tmp_path, layers_toml, name):
     assert batch.columns.column("编号").to_pylist() == ["甲一", "甲二", "甲三"]
     assert batch.columns.schema.equals(subjects.column_schema)
     assert subjects.source.sha256
+    assert set(subjects.source.converted) == {"面积", "用地"}
 
 
 def test_geojson_in_degrees(parcels, tmp_path):

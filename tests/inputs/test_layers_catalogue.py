@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from geo_urc.inputs.roles import roles
+from geo_urc.roles import roles
 from geo_urc.inputs.units import factor
 from geo_urc.resources import layers_dir
 

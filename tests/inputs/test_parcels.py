@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import struct
 
 import geopandas as gpd
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import shapely
 from hypothesis import given
@@ -16,8 +19,6 @@ from geo_urc.inputs import read_inputs
 from geo_urc.inputs.datum import shift
 from geo_urc.inputs.ids import subject_ids
 from geo_urc.inputs.wkb import promote
-
-pa = pytest.importorskip("pyarrow")
 
 
 def frame(geometry, crs="EPSG:4548", **columns):
@@ -67,6 +68,22 @@ def test_zoo_of_outlines(square, tmp_path):
     assert wkb[4] is None and raw[4] is None
     (repair,) = [n for n in subjects.notices if n.kind == "repair"]
     assert "parcels-3" in repair.text.zh and "10000.00" in repair.text.zh
+
+
+def test_arcs_are_unusable_and_harm_no_neighbour(square, tmp_path):
+    ring = [(0.0, 0.0), (1.0, 1.0), (2.0, 0.0), (1.0, -1.0), (0.0, 0.0)]
+    arcs = struct.pack("<BII", 1, 10, 1) + struct.pack("<BII", 1, 8, 5)
+    arcs += b"".join(struct.pack("<dd", *p) for p in ring)
+    path = tmp_path / "a.parquet"
+    frame([square(0), square(1)]).to_parquet(path)
+    table = pq.read_table(path)
+    column = pa.array([square(0).wkb, arcs], pa.binary())
+    place = table.schema.get_field_index("geometry")
+    field = table.schema.field("geometry")
+    pq.write_table(table.set_column(place, field, column.cast(field.type)), path)
+    subjects = read_inputs(path).parcels
+    _, wkb, raw, _ = whole(subjects)
+    assert wkb == [square(0).wkb, None] and raw == [None, arcs]
 
 
 def test_mixed_polygons_are_promoted_without_touching_coordinates(square):
