@@ -59,12 +59,7 @@ def run_record(screening: Screening, *, as_of: dt.date) -> dict[str, Any]:
             }
             for s in set_aside
         ],
-        "layers_missing": {
-            rule.id: list(rule.layers_missing)
-            for plan in screening.plans.values()
-            for rule in plan.info.rules
-            if rule.layers_missing
-        },
+        "layers_missing": _layers_missing(screening),
         "counts": {
             role: {rule: dict(words) for rule, words in rules.items()}
             for role, rules in screening.counts.items()
@@ -72,6 +67,16 @@ def run_record(screening: Screening, *, as_of: dt.date) -> dict[str, Any]:
         "layers": _LAYERS.dump_python(
             {role: plan.info for role, plan in screening.plans.items()}, mode="json"
         ),
+    }
+
+
+def _layers_missing(screening: Screening) -> dict[str, list[str]]:
+    """Return the layers that were not given, each with the rules that need it."""
+    rules = [rule for plan in screening.plans.values() for rule in plan.info.rules]
+    absent = sorted({role for rule in rules for role in rule.layers_missing})
+    return {
+        role: list(dict.fromkeys(rule.id for rule in rules if role in rule.layers_missing))
+        for role in absent
     }
 
 

@@ -95,6 +95,16 @@ class LayerInfo:
         return next(c.name for c in self.columns if c.origin == origin)
 
 
+@dataclass(frozen=True)
+class ContextLayer:
+    """A layer that was measured against, for a map to show where the subjects lie."""
+
+    role: str
+    title: Text
+    crs: str
+    wkb: pa.Array
+
+
 @dataclass
 class Results:
     """A finished run in memory.
@@ -107,8 +117,11 @@ class Results:
         Role → layer description; ``parcels`` first.
     tables
         Role → table with exactly the columns of the description.
+    context
+        Layers that help a reader find the way: districts, stations, water, green.
     """
 
     run: dict[str, Any]
     layers: dict[str, LayerInfo]
     tables: dict[str, pa.Table] = field(default_factory=dict)
+    context: tuple[ContextLayer, ...] = ()

@@ -77,7 +77,7 @@ def run(inputs: Inputs, book: Rulebook, request: Request) -> dict[str, Any]:
         _write_flat_files(folder, screening, tables, wanted)
         record = run_record(screening, as_of=request.as_of)
         infos = {role: plan.info for role, plan in screening.plans.items()}
-        results = Results(record, infos, tables)
+        results = Results(record, infos, tables, screening.context())
         if "map" in request.outputs:
             from geo_urc.outputs.web_map import write_map
 

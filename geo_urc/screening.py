@@ -9,6 +9,7 @@ from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
+import shapely
 
 from geo_urc import describe, verdicts
 from geo_urc.evaluation import Evaluation, Scene
@@ -16,11 +17,12 @@ from geo_urc.facts.fact import Fact
 from geo_urc.inputs.table import Batch, Inputs, Layer, SourceRecord
 from geo_urc.policy import model
 from geo_urc.policy.rulebook import Rulebook
-from geo_urc.results import GEOMETRY, Column, LayerInfo, Results
+from geo_urc.results import GEOMETRY, Column, ContextLayer, LayerInfo, Results
 from geo_urc.roles import roles
 from geo_urc.text import Text
 from geo_urc.verdicts import Verdict
 
+CONTEXT = ("green_spaces", "blue_lines", "districts", "rail_stations")
 PARTS: tuple[tuple[str, Text], ...] = (
     ("verdict", Text("结论", "verdict")),
     ("margin", Text("与限值之差", "margin")),
@@ -129,7 +131,21 @@ class Screening:
             role: pa.Table.from_batches(self.batches(role), plan.schema)
             for role, plan in self.plans.items()
         }
-        return Results({}, {role: plan.info for role, plan in self.plans.items()}, tables)
+        infos = {role: plan.info for role, plan in self.plans.items()}
+        return Results({}, infos, tables, self.context())
+
+    def context(self) -> tuple[ContextLayer, ...]:
+        """Return the layers by which a reader finds the way on a map, those below first."""
+        return tuple(
+            ContextLayer(
+                role,
+                roles()[role].title,
+                self.inputs.evaluation_crs,
+                pa.array(shapely.to_wkb(layer.features.geometry), pa.binary()),
+            )
+            for role in CONTEXT
+            if (layer := self.inputs.layers.get(role)) is not None
+        )
 
     # --- one batch ----------------------------------------------------------------------------
 

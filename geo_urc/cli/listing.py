@@ -42,7 +42,7 @@ def summary(record: dict[str, Any], request: Request, lang: Lang) -> None:
                 roles()[role].title.to(lang), rule, titles[role, rule].to(lang), *numbers
             )
     _console.print(table)
-    missing = sorted({r for layers in record["layers_missing"].values() for r in layers})
+    missing = record["layers_missing"]
     if missing:
         _say(Text(f"未提供的图层：{'、'.join(missing)}", f"Layers not given: {', '.join(missing)}"), lang)
     for notice in record["notices"]:

@@ -43,19 +43,11 @@ def map_data(results: Results, lang: Lang) -> dict[str, Any]:
         "verdicts": looks,
         "subjects": [_subject(results, info, lang) for info in layer_order(results) if info.rules],
         "context": [
-            quantised(degree_shapes(results.tables[info.role][info.one("geometry")], info.crs))
-            for info in context_layers(results)
+            {"role": layer.role, "shapes": quantised(degree_shapes(layer.wkb, layer.crs))}
+            for layer in results.context
+            if len(layer.wkb) <= MOST_SINGLE
         ],
     }
-
-
-def context_layers(results: Results) -> list[LayerInfo]:
-    """Return the layers without a rule: drawn as outlines, so that subjects do not float."""
-    return [
-        info
-        for info in results.layers.values()
-        if not info.rules and results.tables[info.role].num_rows <= MOST_SINGLE
-    ]
 
 
 def coded(column: pa.ChunkedArray) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geo_urc.outputs.labels import layer_order, rule_label
-from geo_urc.outputs.map_data import context_layers, map_data
+from geo_urc.outputs.map_data import MOST_SINGLE, map_data
 from geo_urc.results import LayerInfo, Results
 from geo_urc.text import Lang, Text
 
@@ -176,14 +176,14 @@ def _notes(results: Results, lang: Lang) -> list[str]:
     ]
     for info in layer_order(results):
         notes += _unusable(results, info, lang)
-        if info in context_layers(results):
+        if not info.rules:
             notes.append(
-                Text(f"{info.title.zh}：仅作背景绘出", f"{info.title.en}: drawn as background").to(lang)
+                Text(f"{info.title.zh}：没有规则，未绘出", f"{info.title.en}: no rule, not drawn").to(lang)
             )
-        elif not info.rules:
-            notes.append(
-                Text(f"{info.title.zh}：数量过多，未绘出", f"{info.title.en}: too many, not drawn").to(lang)
-            )
+    for layer in results.context:
+        if len(layer.wkb) > MOST_SINGLE:
+            crowded = f"{layer.title.to(lang)} ({len(layer.wkb)})"
+            notes.append(Text(f"背景图层过大，未绘出：{crowded}", f"Too large to draw: {crowded}").to(lang))
     aside = len(results.run.get("set_aside", []))
     if aside:
         notes.append(

@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 import folium
 import numpy as np
 import pyarrow as pa
+import pyproj
 import pytest
 import shapely
 from hypothesis import given
@@ -16,6 +17,8 @@ from geo_urc.outputs import map_data as map_data_module
 from geo_urc.outputs.map_data import coded, map_data
 from geo_urc.outputs.map_geometry import QUANTUM, degree_shapes, quantised
 from geo_urc.outputs.web_map import build_map, embedded_json, write_map
+from geo_urc.results import ContextLayer
+from geo_urc.text import Text
 from tests.outputs.conftest import COUNT, HOSTILE, UNUSABLE, make_results, parcel_shape
 
 
@@ -159,14 +162,14 @@ def test_many_subjects_become_counts_that_add_up(results, monkeypatch):
     assert len(counts) == len(parcels["grid"]["cells"]) // 2
 
 
-def test_a_layer_without_rules_is_background(results):
-    greens = results.layers["green_spaces"]
-    results.layers["green_spaces"] = type(greens)(
-        greens.role, greens.title, greens.geometry_type, greens.crs, greens.columns, ()
-    )
-    data = map_data(results, "zh")
-    assert [subject["role"] for subject in data["subjects"]] == ["parcels"]
-    assert [len(shapes) for shapes in data["context"]] == [2]
+def test_context_is_drawn_in_degrees_whatever_its_system(results):
+    station = shapely.to_wkb(np.array([shapely.Point(448_000, 4_418_000)], dtype=object))
+    layer = ContextLayer("rail_stations", Text("站点", "Stations"), "EPSG:4548", pa.array(station))
+    results.context = (layer,)
+    (drawn,) = map_data(results, "zh")["context"]
+    lon, lat = pyproj.Transformer.from_crs(4548, 4490, always_xy=True).transform(448_000, 4_418_000)
+    assert drawn["role"] == "rail_stations"
+    assert np.allclose(np.array(drawn["shapes"][0][0]) * 1e-6, [lon, lat], atol=1e-6)
 
 
 def test_the_panel_names_what_is_not_drawn(page):

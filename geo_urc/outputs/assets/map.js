@@ -119,19 +119,29 @@ function geoUrcMap(map) {
     return { group, layers };
   }
 
-  // Outlines above everything, which let every click through.
+  // Water and green lie below the subjects, lines and stations above; all let clicks through.
+  const contextLooks = {
+    green_spaces: { below: true, stroke: false, fill: true, fillColor: "#cfe3c4", fillOpacity: 1 },
+    blue_lines: { below: true, stroke: false, fill: true, fillColor: "#bcd9ee", fillOpacity: 1 },
+    districts: { color: "#345", weight: 2, dashArray: "8 4 2 4", fill: false },
+    rail_stations: { color: "#fff", weight: 1.5, fill: true, fillColor: "#1b3a6b", fillOpacity: 1, radius: 5 },
+  };
+
   function drawContext() {
-    const pane = map.createPane("context");
-    pane.style.zIndex = 450;
-    pane.style.pointerEvents = "none";
-    const renderer = L.canvas({ pane: "context" });
-    const look = { color: "#345", weight: 1.5, fill: false, interactive: false, pane: "context", renderer };
-    for (const shapes of data.context) {
-      const geometry = shapes.filter(Boolean).map(geojson);
-      L.geoJSON(geometry, {
+    const renderers = {};
+    for (const [name, zIndex] of [["below", 350], ["above", 450]]) {
+      const pane = map.createPane(name);
+      pane.style.zIndex = zIndex;
+      pane.style.pointerEvents = "none";
+      renderers[name] = L.canvas({ pane: name });
+    }
+    for (const { role, shapes } of data.context) {
+      const pane = contextLooks[role].below ? "below" : "above";
+      const look = { ...contextLooks[role], interactive: false, pane, renderer: renderers[pane] };
+      L.geoJSON(shapes.filter(Boolean).map(geojson), {
         style: look,
-        pane: "context",
-        pointToLayer: (feature, place) => L.circleMarker(place, { ...look, radius: 4 }),
+        pane,
+        pointToLayer: (feature, place) => L.circleMarker(place, look),
       }).addTo(map);
     }
   }
