@@ -38,7 +38,7 @@ class Members(NamedTuple):
     """False where the relation itself is within accuracy."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Fact:
     """One column of answers.
 

@@ -90,7 +90,7 @@ def _spread(
 
 def _sum(terms: list[Fact]) -> Fact:
     gaps = [term for term in terms if term.missing]
-    filled = [_at_least_nothing(term) if term in gaps else term for term in terms]
+    filled = [_at_least_nothing(term) if term.missing else term for term in terms]
     total = _combine(filled, lambda *v: np.sum(v, axis=0), falling=False)
     nothing = np.logical_and.reduce([t.unknown for t in terms])
     missing = {

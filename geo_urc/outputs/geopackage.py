@@ -223,7 +223,8 @@ def _refuse_unreadable(wkb: pa.Array, before: int, where: str) -> None:
                     f"The geometry bytes of record {record} cannot be read.",
                 ),
                 Text(
-                    "这是程序错误，请报告此问题。", "This is a fault of the program; please report it."
+                    "这是程序错误，请报告此问题。",
+                    "This is a fault of the program; please report it.",
                 ),
             )
         )

@@ -95,7 +95,9 @@ def _subject(results: Results, info: LayerInfo, lang: Lang) -> dict[str, Any]:
         "ids": table[info.one("id")].to_pylist(),
         "names": coded(table[name]) if name else {"k": None},
         "facts": {
-            column: coded(_rounded(table[column])) for column in facts if column in table.schema.names
+            column: coded(_rounded(table[column]))
+            for column in facts
+            if column in table.schema.names
         },
         "verdicts": {
             rule.id: "".join(map(str, verdict_codes(table[info.column_of(rule.id, "verdict")])))

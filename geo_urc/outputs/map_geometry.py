@@ -121,7 +121,9 @@ def _paths(shapes: Shapes) -> list[list[int]]:
     starts = np.searchsorted(owner, np.arange(len(shapes)))
     moves = np.diff(steps, axis=0, prepend=np.zeros((1, 2), dtype=np.int64))
     moves[starts] = steps[starts]
-    return [path.reshape(-1).tolist() for path in np.split(moves, starts[1:])] if len(shapes) else []
+    return (
+        [path.reshape(-1).tolist() for path in np.split(moves, starts[1:])] if len(shapes) else []
+    )
 
 
 def _grouped(items: list[Any], owner: npt.NDArray[np.int64], count: int) -> list[list[Any]]:

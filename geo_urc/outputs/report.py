@@ -69,7 +69,9 @@ TEXTS: dict[str, Text] = {
     "layersMissing": Text("缺少图层", "Layers not given"),
     "none": Text("无。", "None."),
     "noDistrict": Text("（不明）", "(not known)"),
-    "perDistrict": Text("（宗地可跨区，按面积较大的一区统计）", "(by the district of the larger share)"),
+    "perDistrict": Text(
+        "（宗地可跨区，按面积较大的一区统计）", "(by the district of the larger share)"
+    ),
     "disclaimer": Text(
         "“符合”只表示按所给数据满足可计算的条件，不是行政许可；试点、探索类政策不构成权利。",
         "“Eligible” says only that the computable conditions hold on the data given. It is no permit, "
@@ -84,9 +86,7 @@ KINDS: dict[str, Text] = {
 }
 
 SUPPLY: dict[str, Text] = {
-    "layer_missing": Text(
-        "在 LAYERS.toml 中提供该图层", "give the layer in LAYERS.toml"
-    ),
+    "layer_missing": Text("在 LAYERS.toml 中提供该图层", "give the layer in LAYERS.toml"),
     "attribute_missing": Text(
         "在数据中补充该属性，并在 LAYERS.toml 的 fields 中对应列名",
         "add the attribute and name its column under fields in LAYERS.toml",
@@ -157,9 +157,7 @@ def district_counts(
     return [(name, [counts[name][word] for word in LOOKS]) for name in ordered]
 
 
-def open_reasons(
-    verdicts: pa.ChunkedArray, reasons: pa.ChunkedArray
-) -> list[tuple[str, str, int]]:
+def open_reasons(verdicts: pa.ChunkedArray, reasons: pa.ChunkedArray) -> list[tuple[str, str, int]]:
     """Return verdict, reason code and number of subjects for every review and unknown.
 
     A subject with two reasons counts under both; most frequent first.
@@ -192,9 +190,7 @@ def _layer(results: Results, info: LayerInfo, lang: Lang) -> dict[str, Any]:
                 "layers_missing": ", ".join(rule.layers_missing),
                 "changed": changed_parameters(rule),
                 "counts": verdict_counts(_column(table, info, rule, "verdict")),
-                "districts": district_counts(
-                    table[DISTRICT], _column(table, info, rule, "verdict")
-                )
+                "districts": district_counts(table[DISTRICT], _column(table, info, rule, "verdict"))
                 if has_district
                 else [],
                 "open": _open(table, info, rule, lang),

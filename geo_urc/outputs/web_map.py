@@ -169,21 +169,25 @@ def _notes(results: Results, lang: Lang) -> list[str]:
         for notice in results.run.get("notices", [])
     ]
     notes += [
-        Text(f"缺少图层 {layer}：{', '.join(rules)}", f"Layer {layer} not given: {', '.join(rules)}").to(
-            lang
-        )
+        Text(
+            f"缺少图层 {layer}：{', '.join(rules)}", f"Layer {layer} not given: {', '.join(rules)}"
+        ).to(lang)
         for layer, rules in results.run.get("layers_missing", {}).items()
     ]
     for info in layer_order(results):
         notes += _unusable(results, info, lang)
         if not info.rules:
             notes.append(
-                Text(f"{info.title.zh}：没有规则，未绘出", f"{info.title.en}: no rule, not drawn").to(lang)
+                Text(
+                    f"{info.title.zh}：没有规则，未绘出", f"{info.title.en}: no rule, not drawn"
+                ).to(lang)
             )
     for layer in results.context:
         if len(layer.wkb) > MOST_SINGLE:
             crowded = f"{layer.title.to(lang)} ({len(layer.wkb)})"
-            notes.append(Text(f"背景图层过大，未绘出：{crowded}", f"Too large to draw: {crowded}").to(lang))
+            notes.append(
+                Text(f"背景图层过大，未绘出：{crowded}", f"Too large to draw: {crowded}").to(lang)
+            )
     aside = len(results.run.get("set_aside", []))
     if aside:
         notes.append(

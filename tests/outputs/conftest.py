@@ -15,9 +15,7 @@ from geo_urc.results import Column, FactLine, LayerInfo, Results, RuleInfo
 from geo_urc.text import Text
 
 AS_OF = dt.date(2026, 11, 22)
-HOSTILE = (
-    "</script><img src=x onerror=window.hacked=1>`${window.hacked=2}`\\u0041\\ {{7*7}} {% if %} & \u2028"
-)
+HOSTILE = "</script><img src=x onerror=window.hacked=1>`${window.hacked=2}`\\u0041\\ {{7*7}} {% if %} & \u2028"
 FORMULA = "=HYPERLINK(1)"
 CITATION = Text("北京市城市更新激励政策工具箱 第8条", "Toolbox, measure 8")
 

@@ -36,8 +36,10 @@ def main(path: str, layers: list) -> None:
             "labels": [category.label() for category in renderer.categories()],
             "hidden": hidden,
             "colours": colours,
-            "aliases": {field.name(): layer.attributeDisplayName(i)
-                        for i, field in enumerate(layer.fields())},
+            "aliases": {
+                field.name(): layer.attributeDisplayName(i)
+                for i, field in enumerate(layer.fields())
+            },
             "display": layer.displayExpression(),
             "styles": names,
         }

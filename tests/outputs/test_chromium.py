@@ -83,9 +83,7 @@ def colours(driver) -> set[tuple[int, ...]]:
 
 
 def near(found: set[tuple[int, ...]], wanted: tuple[int, int, int]) -> bool:
-    return any(
-        max(abs(a - b) for a, b in zip(colour, wanted, strict=True)) < 6 for colour in found
-    )
+    return any(max(abs(a - b) for a, b in zip(colour, wanted, strict=True)) < 6 for colour in found)
 
 
 def click_first_parcel(driver) -> None:

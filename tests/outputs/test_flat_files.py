@@ -5,9 +5,16 @@ import json
 
 import geopandas
 import pyarrow.parquet as pq
-from tests.outputs.conftest import COUNT, FORMULA, UNUSABLE, parcel_shape, parcels_info, parcels_table
 
 from geo_urc.outputs.flat_files import write_csv, write_parquet
+from tests.outputs.conftest import (
+    COUNT,
+    FORMULA,
+    UNUSABLE,
+    parcel_shape,
+    parcels_info,
+    parcels_table,
+)
 
 
 def test_parquet_opens_as_geodata_with_its_system_and_bytes(tmp_path, crs):

@@ -7,6 +7,13 @@ import pyarrow as pa
 import pyogrio
 import pytest
 import shapely
+
+from geo_urc.errors import OutputError
+from geo_urc.outputs.geopackage import (
+    finish_geopackage,
+    write_attribute_table,
+    write_geopackage_layer,
+)
 from tests.outputs.conftest import (
     AS_OF,
     COUNT,
@@ -17,13 +24,6 @@ from tests.outputs.conftest import (
     parcel_shape,
     parcels_info,
     parcels_table,
-)
-
-from geo_urc.errors import OutputError
-from geo_urc.outputs.geopackage import (
-    finish_geopackage,
-    write_attribute_table,
-    write_geopackage_layer,
 )
 
 
@@ -158,7 +158,9 @@ def test_what_the_batches_raise_comes_through(tmp_path, failure):
 
 
 def test_types_that_a_geopackage_lacks_become_text(tmp_path):
-    table = pa.table({"id": ["a"], "empty": pa.nulls(1), "view": pa.array(["北"], pa.string_view())})
+    table = pa.table(
+        {"id": ["a"], "empty": pa.nulls(1), "view": pa.array(["北"], pa.string_view())}
+    )
     write_attribute_table(tmp_path / "a.gpkg", "t", table)
     assert rows(tmp_path / "a.gpkg", "SELECT id, empty, view FROM t") == [("a", None, "北")]
 

@@ -31,7 +31,8 @@ def test_counts_are_in_the_order_of_the_legend():
 
 def test_a_subject_without_district_is_counted_last():
     counts = district_counts(
-        column("西城区", None, "东城区", "西城区"), column("eligible", "review", "eligible", "unknown")
+        column("西城区", None, "东城区", "西城区"),
+        column("eligible", "review", "eligible", "unknown"),
     )
     assert counts == [
         ("东城区", [1, 0, 0, 0, 0]),

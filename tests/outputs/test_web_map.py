@@ -43,7 +43,9 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         self.tags.append(tag)
-        self.loads += [value for name, value in attrs if name in ("src", "href", "srcset") and value]
+        self.loads += [
+            value for name, value in attrs if name in ("src", "href", "srcset") and value
+        ]
 
 
 @pytest.fixture

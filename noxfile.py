@@ -1,0 +1,79 @@
+"""The project's routine. ``nox`` runs everything that a change must pass; ``nox -l`` lists all.
+
+Sessions use the environment that nox itself runs in (requirements/dev.txt): nothing is
+downloaded behind one's back, and what passes here is what was installed.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import nox
+
+nox.options.default_venv_backend = "none"
+nox.options.sessions = ["test"]
+
+_LOCK = (
+    "uv",
+    "pip",
+    "compile",
+    "pyproject.toml",
+    "--universal",
+    "--python-version=3.11",
+    "--generate-hashes",
+    "--no-emit-index-url",
+    "--no-header",
+    "--no-annotate",
+)
+
+
+def _python(session: nox.Session, *arguments: str) -> None:
+    session.run(sys.executable, *arguments, external=True)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style and layout."""
+    _python(session, "-m", "ruff", "check")
+    _python(session, "-m", "ruff", "format", "--check")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Type hints."""
+    _python(session, "-m", "mypy")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Are the generated pages up to date, and do the examples still run?"""
+    _python(session, "docs/generate.py", "--check")
+    _python(session, "-m", "pytest", "tests/test_docs.py", "tests/test_notebooks.py")
+
+
+@nox.session
+def test(session: nox.Session) -> None:
+    """Everything that a change must pass; arguments after ``--`` go to pytest."""
+    lint(session)
+    types(session)
+    _python(session, "-m", "pytest", "-n", "2", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Compare with a plain copy and with an expert's script: ``nox -s bench -- --parcels 100000``."""
+    _python(session, "benchmarks/compare.py", *session.posargs)
+
+
+@nox.session
+def wheel(session: nox.Session) -> None:
+    """Build the wheel into dist/."""
+    _python(session, "-m", "build", "--wheel", "--no-isolation")
+
+
+@nox.session
+def lock(session: nox.Session) -> None:
+    """Write requirements/ from pyproject.toml (needs uv); ``-- --upgrade`` for newest versions."""
+    for name, group in {"run": "build", "dev": "dev"}.items():
+        target = f"--output-file=requirements/{name}.txt"
+        session.run(*_LOCK, f"--group={group}", target, *session.posargs, external=True)
