@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from geo_urc.evaluation import chosen
+from geo_urc.facts.questions import SEARCH_M
 from geo_urc.policy import model
 from geo_urc.policy.rulebook import Rulebook
 from geo_urc.results import FactLine, RuleInfo
@@ -29,6 +30,14 @@ POLICY_CLASSES: dict[str, Text] = {
     "试点推进": Text("试点推进", "pilot"),
     "探索研究": Text("探索研究", "exploratory"),
 }
+
+EMPTY: dict[str, Text] = {
+    "depth": Text(f"相距 {SEARCH_M:g} 米以上", f"over {SEARCH_M:g} m away"),
+    "clearance": Text("附近没有", "none near"),
+    "reached": Text("没有", "none"),
+    "part": Text("没有", "none"),
+}
+"""Question → what an empty answer says where nothing is missing."""
 
 YES_NO = {True: Text("是", "yes"), False: Text("否", "no")}
 
@@ -205,8 +214,9 @@ def rule_info(
         spec = book.facts.get(name)
         feature = columns[spec.feature] if spec is not None and spec.feature else None
         title, unit = fact_title(book, subject, name), fact_unit(book, subject, name)
+        empty = EMPTY.get(spec.question) if spec is not None else None
         if leaf is None:
-            return FactLine(columns[name], title, unit, None, feature_column=feature)
+            return FactLine(columns[name], title, unit, None, feature_column=feature, empty=empty)
         side, value, column = None, None, None
         if isinstance(leaf, model.Compare):
             side = "at_least" if leaf.at_least else "at_most"
@@ -222,11 +232,12 @@ def rule_info(
             value,
             column,
             feature,
+            empty,
         )
 
-    leaves = active_leaves(book, rule)
+    leaves = [leaf for leaf in active_leaves(book, rule) if not isinstance(leaf, model.Each)]
     tested = {model.fact_of(leaf) for leaf in leaves}
-    lines = [line(model.fact_of(leaf), leaf) for leaf in leaves]
+    lines = list(dict.fromkeys(line(model.fact_of(leaf), leaf) for leaf in leaves))
     lines += [line(name) for name in facts_of(book, rule) if name not in tested]
     headline = next(
         (x.column for x in lines if x.condition is not None and x.condition in rule.headlines),

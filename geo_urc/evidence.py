@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -191,7 +192,7 @@ def explain(
         match = table.filter(pc.equal(table[info.one("id")], subject_id))
         if match.num_rows:
             rules = [r for r in info.rules if rule is None or r.id == rule or r.measure == rule]
-            found += [_explained(match, info, r, lang) for r in rules]
+            found += [_explained(match, info, r, results, lang) for r in rules]
             if rules:
                 head = f"{info.title.to(lang)} {subject_id}"
                 found[-len(rules)] = f"{head}\n\n{found[-len(rules)]}"
@@ -221,18 +222,25 @@ _WORDS = {
 }
 
 
-def _explained(row: pa.Table, info: LayerInfo, rule: RuleInfo, lang: Lang) -> str:
+def _explained(
+    row: pa.Table, info: LayerInfo, rule: RuleInfo, results: Results, lang: Lang
+) -> str:
     words = {key: text.to(lang) for key, text in _WORDS.items()}
     verdict = row[info.column_of(rule.id, "verdict")][0].as_py()
     reasons = row[info.column_of(rule.id, "reason")][0].as_py() or ""
     lines = [f"{rule.id} {rule.title.to(lang)}: {LABELS[verdict].to(lang)}"]
     if reasons:
-        told = [_reason(code, rule, lang) for code in reasons.split(";")]
+        # a green space gives the reasons of the projects under it: their rule knows the words
+        same = [r for other in results.layers.values() for r in other.rules if r.id == rule.id]
+        known = [*rule.facts, *(line for r in same for line in r.facts)]
+        told = [_reason(code, known, lang) for code in reasons.split(";")]
         lines.append(f"  {words['why']}: {'; '.join(told)}")
     if rule.layers_missing:
         lines.append(f"  {words['missing']}: {', '.join(rule.layers_missing)}")
+    missing = re.search(_GAPS, reasons) is not None
     for line in rule.facts:
-        lines.append(f"  - {_fact_text(row, info, rule, line, words, lang)}")
+        empty = words["none"] if missing or line.empty is None else line.empty.to(lang)
+        lines.append(f"  - {_fact_text(row, info, rule, line, words | {'none': empty}, lang)}")
     if rule.changed_parameters:
         changed = ", ".join(f"{p} = {rule.parameters[p]}" for p in rule.changed_parameters)
         lines.append(f"  {words['changed']}: {changed}")
@@ -242,10 +250,10 @@ def _explained(row: pa.Table, info: LayerInfo, rule: RuleInfo, lang: Lang) -> st
     return "\n".join(lines)
 
 
-def _reason(code: str, rule: RuleInfo, lang: Lang) -> str:
+def _reason(code: str, known: list[FactLine], lang: Lang) -> str:
     """Return a reason in words; a condition is called what its fact is called."""
     head, _, name = code.partition(":")
-    line = next((x for x in rule.facts if name and name in (x.condition, x.column)), None)
+    line = next((x for x in known if name and name in (x.condition, x.column)), None)
     if line is None:
         return reason_text(code).to(lang)
     return f"{reason_text(head).to(lang)}: {line.title.to(lang)}"

@@ -45,6 +45,8 @@ class FactLine:
     """The column that holds the limit where it is itself computed."""
     feature_column: str | None = None
     """The column that names the feature behind the fact."""
+    empty: Text | None = None
+    """What an empty value says where nothing is missing, e.g. over 200 m away."""
 
 
 @dataclass(frozen=True)
