@@ -43,7 +43,15 @@ PARKS = {  # name → (x, y, half width, half height, high demand)
     "新埠公园": (9300, 4700, 300, 260, None), "柳堤绿地": (1500, 5400, 260, 200, "是"),
     "南园绿地": (5900, 1300, 230, 190, "是"), "稻香小园": (8000, 1200, 160, 140, "是"),
 }  # fmt: skip
-FUNCTIONAL = {"槐荫公园", "长亭公园", "望津绿地", "工坊公园", "东埠绿地", "砖窑遗址公园", "北仓绿地"}
+FUNCTIONAL = {
+    "槐荫公园",
+    "长亭公园",
+    "望津绿地",
+    "工坊公园",
+    "东埠绿地",
+    "砖窑遗址公园",
+    "北仓绿地",
+}
 
 
 def place(geometry: Any) -> Any:
@@ -60,7 +68,9 @@ def rounded(x: float, y: float, half_width: float, half_height: float, turn: flo
     t = np.linspace(0, 2 * np.pi, 60, endpoint=False)
     soft = (np.abs(np.cos(t)) ** 3 + np.abs(np.sin(t)) ** 3) ** (-1 / 3)
     soft *= 1 + 0.04 * np.sin(3 * t + turn) + 0.03 * np.sin(5 * t - turn)
-    return Polygon(np.column_stack([x + half_width * soft * np.cos(t), y + half_height * soft * np.sin(t)]))
+    return Polygon(
+        np.column_stack([x + half_width * soft * np.cos(t), y + half_height * soft * np.sin(t)])
+    )
 
 
 def curve(points: list[tuple[float, float]]) -> LineString:
@@ -73,9 +83,24 @@ def curve(points: list[tuple[float, float]]) -> LineString:
     return LineString(xy)
 
 
-RIVER = curve([(6700, 8200), (6650, 6800), (6350, 5600), (6750, 4300), (6500, 3000), (6900, 1800), (6600, 600), (6800, -1200)])
+RIVER = curve(
+    [
+        (6700, 8200),
+        (6650, 6800),
+        (6350, 5600),
+        (6750, 4300),
+        (6500, 3000),
+        (6900, 1800),
+        (6600, 600),
+        (6800, -1200),
+    ]
+)
 CANAL = curve([(-700, 1500), (900, 1350), (2500, 1700), (4300, 1500), (5600, 1750), (6700, 1600)])
-MOAT = rectangle(500, 2250, 2100, 1900).buffer(70).difference(rectangle(500, 2250, 2100, 1900).buffer(25))
+MOAT = (
+    rectangle(500, 2250, 2100, 1900)
+    .buffer(70)
+    .difference(rectangle(500, 2250, 2100, 1900).buffer(25))
+)
 OLD_TOWN = rectangle(530, 2280, 2040, 1840)
 WATER = shapely.union_all([RIVER.buffer(75), CANAL.buffer(28), MOAT])
 
@@ -159,10 +184,20 @@ LAST = STATIONS["新埠"]  # the eastern end of the line; the special parcels li
 def fixed_parcels() -> list[dict[str, Any]]:
     """Return the parcels whose verdicts are worked out by hand in data/README.md."""
     x, y = LAST
-    ring = lambda dy, metres: x + float(np.sqrt(metres**2 - dy**2))  # noqa: E731
+    ring = lambda dy, metres: x + float(np.sqrt(metres**2 - dy**2))
     yes = {"rail": "是", "gfa": 1.0}
     bow_tie = Polygon([(10_250, 900), (10_310, 960), (10_310, 900), (10_250, 960)])
-    spike = Polygon([(10_250, 700), (10_310, 700), (10_310, 760), (10_280, 760), (10_280, 760.4), (10_280.2, 759.9), (10_250, 760)])
+    spike = Polygon(
+        [
+            (10_250, 700),
+            (10_310, 700),
+            (10_310, 760),
+            (10_280, 760),
+            (10_280, 760.4),
+            (10_280.2, 759.9),
+            (10_250, 760),
+        ]
+    )
     return [
         {"id": "110112-9001", "name": "半径内侧宗地", "shape": rectangle(x + 795, y - 20, 40, 40)},
         {"id": "110112-9002", "name": "半径外侧宗地", "shape": rectangle(ring(100, 805), y + 100, 40, 40)},
@@ -194,7 +229,13 @@ def parcels(rng: np.random.Generator, parks: Any) -> gpd.GeoDataFrame:
     west, middle = districts()[0][1], districts()[1][1]
     for shape in plots(rng, taken):
         x, y = shape.centroid.x, shape.centroid.y
-        code = "110101" if west.contains(shape.centroid) else "110105" if middle.contains(shape.centroid) else "110112"
+        code = (
+            "110101"
+            if west.contains(shape.centroid)
+            else "110105"
+            if middle.contains(shape.centroid)
+            else "110112"
+        )
         number[code] += 1
         use = land_use(rng, x, y)
         gfa = round(shape.area * rng.uniform(0.4, 2.6) / 1e4, 4)
@@ -228,7 +269,9 @@ def districts() -> list[tuple[str, Polygon, str]]:
 
 
 def greens() -> tuple[gpd.GeoDataFrame, dict[str, Polygon]]:
-    shapes = {name: rounded(x, y, a, b, k) for k, (name, (x, y, a, b, _)) in enumerate(PARKS.items())}
+    shapes = {
+        name: rounded(x, y, a, b, k) for k, (name, (x, y, a, b, _)) in enumerate(PARKS.items())
+    }
     # Three plain rectangles whose shares are round numbers: 100 m × 200 m = 20,000 m².
     plain = {"算例绿地甲": 9450.0, "算例绿地乙": 9600.0, "算例绿地丙": 9750.0}
     shapes |= {name: rectangle(x, 5600, 100, 200) for name, x in plain.items()}
@@ -303,7 +346,7 @@ CORNERS = {  # street-corner spaces: id → lower left corner; each 60 m × 40 m
 
 def facilities() -> gpd.GeoDataFrame:
     """Return proposed small facilities, one for each way of the rule."""
-    at = lambda corner, dx, dy: Point(CORNERS[corner][0] + dx, CORNERS[corner][1] + dy)  # noqa: E731
+    at = lambda corner, dx, dy: Point(CORNERS[corner][0] + dx, CORNERS[corner][1] + dy)
     rows = [  # id, kind, shape, storeys, height, floor area, radius
         ("F01", "便利店", at("C1", 20, 20), 1, 4.0, 300.0, 1000.0),
         ("F02", "便利店", at("C1", 40, 20), 1, 4.0, 300.1, 1000.0),
@@ -336,14 +379,21 @@ def small_facilities(rng: np.random.Generator) -> pd.DataFrame:
 def courtyards(rng: np.random.Generator) -> gpd.GeoDataFrame:
     rows = []
     for k in range(24):
-        shape = rectangle(800 + 240 * (k % 6), 2500 + 380 * (k // 6), 26, 30 + float(rng.integers(0, 12)))
+        shape = rectangle(
+            800 + 240 * (k % 6), 2500 + 380 * (k // 6), 26, 30 + float(rng.integers(0, 12))
+        )
         housing, works = ("是", "保护性修缮") if k % 3 else ("否", "恢复性修建")
         rows.append([f"H{k + 1:02d}", shape, housing, works])
     rows[1][3], rows[2][2] = "恢复性修建", None  # H02 restored; H03 ownership not known
     rows.append(["H25", rectangle(3900, 5000, 26, 30), "是", "保护性修缮"])  # outside the core
-    rows.append(["H26", translate(rectangle(-13, 0, 26, 30), border(FIRST, 2000), 2000), "是", "保护性修缮"])
+    rows.append(
+        ["H26", translate(rectangle(-13, 0, 26, 30), border(FIRST, 2000), 2000), "是", "保护性修缮"]
+    )
     return frame(
-        [r[1] for r in rows], 院落编号=[r[0] for r in rows], 直管公房=[r[2] for r in rows], 工程=[r[3] for r in rows]
+        [r[1] for r in rows],
+        院落编号=[r[0] for r in rows],
+        直管公房=[r[2] for r in rows],
+        工程=[r[3] for r in rows],
     )
 
 
@@ -386,7 +436,7 @@ def projects() -> gpd.GeoDataFrame:
             shapes.append(rectangle(border(line, y) - 120, y, 300, 180))
         else:
             shapes.append(rectangle(*row["at"]))
-    column = lambda key: [row[key] for row in PROJECTS]  # noqa: E731
+    column = lambda key: [row[key] for row in PROJECTS]
     return frame(
         shapes, 项目编号=column("id"), 名称=column("name"), 区域综合=column("whole"), 已签协议=column("signed"),
         核定面积=column("approved"), 新增地下=column("dug"), 原总规模=column("total"),
@@ -417,13 +467,19 @@ def areas(shapes: dict[str, Polygon]) -> dict[str, gpd.GeoDataFrame]:
     key += [("business", "望津商务片区", rectangle(4300, 2500, 1500, 560))]
     key += [("functional", f"{name}功能区", shapes[name].buffer(40)) for name in sorted(FUNCTIONAL)]
     key += [("functional", "新埠功能区", rectangle(9000, 4400, 320, 700))]  # half of 新埠公园
-    key += [("renewal", "柳堤更新单元", rectangle(700, 4200, 900, 600)), ("renewal", "砖窑更新单元", rectangle(4300, 850, 350, 700))]
+    key += [
+        ("renewal", "柳堤更新单元", rectangle(700, 4200, 900, 600)),
+        ("renewal", "砖窑更新单元", rectangle(4300, 850, 350, 700)),
+    ]
     integration = [
         ("rail_micro_centre", "长亭微中心", Point(STATIONS["长亭"]).buffer(330)),
         ("family_centre", "稻香家园中心", rectangle(8200, 3450, 520, 380)),
         ("dilapidated_renewal", "北仓危旧房改造片", rectangle(4650, 5550, 600, 420)),
     ]
-    named = lambda rows: frame([r[2] for r in rows], 类别=[r[0] for r in rows], 名称=[r[1] for r in rows])  # noqa: E731
+
+    def named(rows: list[tuple[str, str, Polygon]]) -> gpd.GeoDataFrame:
+        return frame([r[2] for r in rows], 类别=[r[0] for r in rows], 名称=[r[1] for r in rows])
+
     return {
         "key_areas": named(key),
         "integration_areas": named(integration),
@@ -461,7 +517,9 @@ def write(folder: Path) -> None:
     (folder / "parcels.cpg").unlink(missing_ok=True)  # as such files come: nothing says GBK
 
     lon, lat = shift(*degrees(np.array(list(STATIONS.values())) + ORIGIN), "cgcs2000", "gcj02")
-    points = gpd.GeoDataFrame({"名称": list(STATIONS)}, geometry=gpd.points_from_xy(lon, lat), crs=4326)
+    points = gpd.GeoDataFrame(
+        {"名称": list(STATIONS)}, geometry=gpd.points_from_xy(lon, lat), crs=4326
+    )
     points.to_file(folder / "stations_gcj02.geojson", COORDINATE_PRECISION=9)
 
     whole = districts()
@@ -475,7 +533,9 @@ def write(folder: Path) -> None:
     }  # fmt: skip
     for role, table in layers.items():
         table.to_file(folder / "city.gpkg", layer=role)
-    small_facilities(rng).to_csv(folder / "small_facilities.csv", index=False, encoding="utf-8-sig", lineterminator="\n")
+    small_facilities(rng).to_csv(
+        folder / "small_facilities.csv", index=False, encoding="utf-8-sig", lineterminator="\n"
+    )
 
 
 if __name__ == "__main__":

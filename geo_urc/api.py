@@ -151,4 +151,3 @@ class Result:
         from geo_urc.outputs.report import write_report
 
         write_report(self._results, Path(path), self._lang)
-

@@ -218,6 +218,8 @@ class Evaluation:
                 return verdicts.all_of([*members, *exceptions])
             case model.AnyOf():
                 return verdicts.any_of([self._node(rule, member) for member in node.any])
+            case model.Choose():  # already replaced by the reading that was chosen
+                raise AssertionError(node)
             case _:
                 return self._leaf(rule, node).outcome
 
@@ -364,9 +366,7 @@ _TESTS: dict[type, Callable[..., Tested]] = {
 }
 
 
-def chosen(
-    node: model.Node | None, rule: str, values: Mapping[str, Any]
-) -> model.Node | None:
+def chosen(node: model.Node | None, rule: str, values: Mapping[str, Any]) -> model.Node | None:
     """Return the tree with every choice replaced by the reading that its parameter picks."""
     match node:
         case model.Choose():

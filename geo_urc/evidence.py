@@ -33,7 +33,9 @@ SCHEMA = pa.schema(
         ("source", pa.string()),
     ]
 )
-_GAPS = r"(?:layer|attribute|parameter)_missing[^;]*|outside_coverage|geometry_unusable|datum_unknown"
+_GAPS = (
+    r"(?:layer|attribute|parameter)_missing[^;]*|outside_coverage|geometry_unusable|datum_unknown"
+)
 EXCEL_ROWS = 1_048_575
 
 
@@ -60,7 +62,11 @@ def _block(
     n = table.num_rows
 
     def same(text: str | None) -> pa.Array:
-        return pa.array([text] * n, pa.string()) if n < 2 else pa.repeat(pa.scalar(text, pa.string()), n)
+        return (
+            pa.array([text] * n, pa.string())
+            if n < 2
+            else pa.repeat(pa.scalar(text, pa.string()), n)
+        )
 
     value = table[line.column]
     margin, accuracy = _margin(table, info, rule, line)
@@ -176,9 +182,7 @@ def _write_excel(table: pa.Table, path: Path) -> None:
         sheet.autofilter(0, 0, row - 1, len(table.column_names) - 1)
 
 
-def explain(
-    results: Results, subject_id: str, rule: str | None = None, lang: Lang = "zh"
-) -> str:
+def explain(results: Results, subject_id: str, rule: str | None = None, lang: Lang = "zh") -> str:
     """Return why a subject got its verdicts: each fact, limit, margin, source, feature.
 
     Raises
@@ -222,9 +226,7 @@ _WORDS = {
 }
 
 
-def _explained(
-    row: pa.Table, info: LayerInfo, rule: RuleInfo, results: Results, lang: Lang
-) -> str:
+def _explained(row: pa.Table, info: LayerInfo, rule: RuleInfo, results: Results, lang: Lang) -> str:
     words = {key: text.to(lang) for key, text in _WORDS.items()}
     verdict = row[info.column_of(rule.id, "verdict")][0].as_py()
     reasons = row[info.column_of(rule.id, "reason")][0].as_py() or ""
@@ -293,7 +295,9 @@ def shown(value: object, unit: str | None, lang: Lang, *, signed: bool = False) 
     if value is None:
         return ""
     if isinstance(value, str):
-        return {"yes": Text("是", "yes"), "no": Text("否", "no")}.get(value, Text(value, value)).to(lang)
+        return {"yes": Text("是", "yes"), "no": Text("否", "no")}.get(value, Text(value, value)).to(
+            lang
+        )
     number = float(value)  # type: ignore[arg-type]
     sign = "+" if signed else ""
     if unit == "share":

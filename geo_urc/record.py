@@ -193,7 +193,10 @@ def _check_nothing_lost(sources: list[SourceRecord], set_aside: list[SetAside]) 
                         f"{s.records_in} records were read, {s.records_used} used and "
                         f"{aside[s.role]} set aside: the counts do not add up.",
                     ),
-                    Text("这是程序错误，请连同文件报告。", "This is a fault of the program: report it."),
+                    Text(
+                        "这是程序错误，请连同文件报告。",
+                        "This is a fault of the program: report it.",
+                    ),
                 )
                 for s in lost
             ]

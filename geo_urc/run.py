@@ -63,9 +63,7 @@ def run(inputs: Inputs, book: Rulebook, request: Request) -> dict[str, Any]:
         tables: dict[str, pa.Table] = {}
         if spool is not None:
             for role, plan in screening.plans.items():
-                tables[role] = _spooled(
-                    spool / f"{role}.arrow", plan, screening.batches(role)
-                )
+                tables[role] = _spooled(spool / f"{role}.arrow", plan, screening.batches(role))
         if "gpkg" in wanted:
             write_geopackage(
                 folder / GEOPACKAGE,

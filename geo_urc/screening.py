@@ -200,9 +200,7 @@ class Screening:
             taken.add(name.casefold())
             return name
 
-        columns = [
-            Column(name, Text(name, name), "user") for name in user.names
-        ]
+        columns = [Column(name, Text(name, name), "user") for name in user.names]
         types: dict[str, pa.DataType] = {f.name: f.type for f in user}
 
         def add(column: Column, kind: pa.DataType) -> None:
@@ -289,7 +287,8 @@ def _fact_array(fact: Fact, kind: pa.DataType) -> pa.Array:
         return _text(value)
     if pa.types.is_string(kind):  # yes/no as words: a nullable boolean does not survive GDAL
         words = np.where(value == 1.0, "yes", "no").astype(object)
-        return _text(np.where(np.isnan(value), None, words))
+        words[np.isnan(value)] = None
+        return _text(words)
     return _number(value).cast(kind, safe=False)
 
 

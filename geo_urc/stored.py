@@ -36,7 +36,10 @@ def load_results(folder: Path, *, subject_id: str | None = None) -> Results:
             Problem(
                 str(folder),
                 Text("不是一次筛查的结果文件夹。", f"is not the folder of a run ({error})."),
-                Text("给出 geo-urc screen --out 写出的文件夹。", "Give what geo-urc screen --out wrote."),
+                Text(
+                    "给出 geo-urc screen --out 写出的文件夹。",
+                    "Give what geo-urc screen --out wrote.",
+                ),
             )
         ) from error
     tables = {role: _table(folder, info, subject_id) for role, info in infos.items()}

@@ -200,9 +200,7 @@ def reason_column(result: Outcome) -> npt.NDArray[np.object_]:
     return join_codes(codes, [result.reasons[code] for code in codes], len(result))
 
 
-def join_codes(
-    codes: Sequence[str], masks: Sequence[Mask], n: int
-) -> npt.NDArray[np.object_]:
+def join_codes(codes: Sequence[str], masks: Sequence[Mask], n: int) -> npt.NDArray[np.object_]:
     """Return, for each of ``n`` subjects, the codes whose mask holds, joined by ``;``."""
     if not codes:
         return np.full(n, "", dtype=object)

@@ -28,7 +28,11 @@ if not _console.is_terminal:
 def summary(record: dict[str, Any], request: Request, lang: Lang) -> None:
     """Print the verdicts by subject and rule, what to know about the inputs, and the files."""
     table = _table(
-        Text("对象", "subject"), Text("规则", "rule"), Text("名称", "title"), *LABELS.values(), lang=lang
+        Text("对象", "subject"),
+        Text("规则", "rule"),
+        Text("名称", "title"),
+        *LABELS.values(),
+        lang=lang,
     )
     titles = {
         (role, rule["id"]): Text(*rule["title"])
@@ -38,24 +42,40 @@ def summary(record: dict[str, Any], request: Request, lang: Lang) -> None:
     for role, by_rule in record["counts"].items():
         for rule, counts in by_rule.items():
             numbers = [str(counts.get(word, 0) or "·") for word in LABELS]
-            table.add_row(
-                roles()[role].title.to(lang), rule, titles[role, rule].to(lang), *numbers
-            )
+            table.add_row(roles()[role].title.to(lang), rule, titles[role, rule].to(lang), *numbers)
     _console.print(table)
     missing = record["layers_missing"]
     if missing:
-        _say(Text(f"未提供的图层：{'、'.join(missing)}", f"Layers not given: {', '.join(missing)}"), lang)
+        _say(
+            Text(f"未提供的图层：{'、'.join(missing)}", f"Layers not given: {', '.join(missing)}"),
+            lang,
+        )
     for notice in record["notices"]:
         if notice["kind"] != "assumption":
-            _say(Text(f"注意 {notice['where']}：{notice['text_zh']}",
-                      f"Note {notice['where']}: {notice['text_en']}"), lang)
+            _say(
+                Text(
+                    f"注意 {notice['where']}：{notice['text_zh']}",
+                    f"Note {notice['where']}: {notice['text_en']}",
+                ),
+                lang,
+            )
     assumed = sum(notice["kind"] == "assumption" for notice in record["notices"])
     if assumed:
-        _say(Text(f"另有 {assumed} 项假定，见报告或 run.json。",
-                  f"{assumed} assumptions are listed in the report and run.json."), lang)
+        _say(
+            Text(
+                f"另有 {assumed} 项假定，见报告或 run.json。",
+                f"{assumed} assumptions are listed in the report and run.json.",
+            ),
+            lang,
+        )
     if record["set_aside"]:
-        _say(Text(f"搁置 {len(record['set_aside'])} 条记录，见 set_aside 表。",
-                  f"{len(record['set_aside'])} records were set aside: see table set_aside."), lang)
+        _say(
+            Text(
+                f"搁置 {len(record['set_aside'])} 条记录，见 set_aside 表。",
+                f"{len(record['set_aside'])} records were set aside: see table set_aside.",
+            ),
+            lang,
+        )
     for name, text in _FILES.items():
         if (request.out / name).exists():
             _console.print(f"{text.to(lang)}: {request.out / name}")
@@ -107,7 +127,10 @@ def rules_ready(inputs: Inputs, book: Rulebook, lang: Lang) -> None:
         wanted = [f for f in describe.facts_of(book, rule) if f not in book.facts]
         lacking = [f for f in wanted if f not in fields.get(rule.subject, set())]
         table.add_row(
-            rule.id, rule.subject, "、".join(dict.fromkeys(absent)) or "–", "、".join(lacking) or "–"
+            rule.id,
+            rule.subject,
+            "、".join(dict.fromkeys(absent)) or "–",
+            "、".join(lacking) or "–",
         )
     _console.print(table)
 
@@ -139,18 +162,25 @@ def rules_whole(book: Rulebook, lang: Lang) -> None:
             f"  {rule.explanation_zh if lang == 'zh' else rule.explanation_en}",
         ]
         if rule.computed:
-            lines.append(f"  {Text('图层', 'layers').to(lang)}: {', '.join(describe.layers_of(book, rule))}")
+            lines.append(
+                f"  {Text('图层', 'layers').to(lang)}: {', '.join(describe.layers_of(book, rule))}"
+            )
             for leaf in describe.active_leaves(book, rule):
                 from geo_urc.policy.model import fact_of
 
                 name = fact_of(leaf)
                 limit = describe.limit(book, rule, leaf)
                 title = describe.fact_title(book, rule.subject or "", name)
-                lines.append(f"  - {title.to(lang)} ({name}) {limit.to(lang) if limit else ''}".rstrip())
+                lines.append(
+                    f"  - {title.to(lang)} ({name}) {limit.to(lang) if limit else ''}".rstrip()
+                )
         for key, parameter in rule.parameters.items():
             name = f"{rule.id}.{key}"
             flag = " *" if name in book.changed else ""
-            basis = {"text": Text("文件载明", "in the text"), "reading": Text("读法", "our reading")}
+            basis = {
+                "text": Text("文件载明", "in the text"),
+                "reading": Text("读法", "our reading"),
+            }
             source = parameter.source_zh if lang == "zh" else parameter.source_en
             lines.append(
                 f"  {name} = {describe.plain(book.values[name])} {parameter.unit or ''}{flag}  "
@@ -162,7 +192,11 @@ def rules_whole(book: Rulebook, lang: Lang) -> None:
 def role_table(lang: Lang) -> None:
     """Print the layer catalogue, a line a role."""
     table = _table(
-        Text("角色", "role"), Text("名称", "title"), Text("图形", "geometry"), Text("字段", "fields"), lang=lang
+        Text("角色", "role"),
+        Text("名称", "title"),
+        Text("图形", "geometry"),
+        Text("字段", "fields"),
+        lang=lang,
     )
     for role in roles().values():
         kinds = "raster" if role.raster else ", ".join(sorted(role.kinds))

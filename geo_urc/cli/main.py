@@ -66,8 +66,12 @@ def demo(out: Path, lang: Lang, debug: bool) -> int:
 @options.settings
 @click.option("--only", help="只算这些规则，逗号分隔 / only these rules, by comma: T08a,T20")
 @click.option("--as-of", "as_of", help="判定日期 / date the verdicts speak for (YYYY-MM-DD)")
-@click.option("--crs", default="EPSG:4548", show_default=True, help="计算坐标系 / evaluation system")
-@click.option("--outputs", default="gpkg,map,report", show_default=True, help="输出内容 / what to write")
+@click.option(
+    "--crs", default="EPSG:4548", show_default=True, help="计算坐标系 / evaluation system"
+)
+@click.option(
+    "--outputs", default="gpkg,map,report", show_default=True, help="输出内容 / what to write"
+)
 @click.option("--format", "formats", default="gpkg", show_default=True, help="gpkg,parquet,csv")
 @click.option("--overwrite", is_flag=True, help="替换以前的结果 / replace an earlier result")
 @click.option(
@@ -278,7 +282,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         wrong.show()
         status = FAILED
     except KeyboardInterrupt:
-        click.echo(Text("已中断，没有改动任何结果。", "Interrupted; nothing was changed.").to(lang), err=True)
+        click.echo(
+            Text("已中断，没有改动任何结果。", "Interrupted; nothing was changed.").to(lang),
+            err=True,
+        )
         status = INTERRUPTED
     except GeoUrcError as error:
         if "--debug" in arguments:

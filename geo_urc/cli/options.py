@@ -39,7 +39,9 @@ settings = click.option(
     metavar="NAME=VALUE",
     help="改参数，如 T08a.radius_m=1000 / change a parameter; may be repeated",
 )
-debug = click.option("--debug", is_flag=True, help="出错时显示调用栈 / show the traceback of an error")
+debug = click.option(
+    "--debug", is_flag=True, help="出错时显示调用栈 / show the traceback of an error"
+)
 
 
 def shared(*options: Any) -> Any:

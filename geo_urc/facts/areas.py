@@ -82,7 +82,8 @@ class Areas:
         again = np.repeat(np.arange(len(xy)), np.where(joint, 2, 1))  # ends one run, starts one
         starts = np.concatenate([[True], (ring[again][1:] != ring[again][:-1])])
         starts[1:] |= again[1:] == again[:-1]
-        return shapely.STRtree(shapely.linestrings(xy[again], indices=np.cumsum(starts) - 1))
+        runs = shapely.linestrings(xy[again], indices=np.cumsum(starts) - 1)
+        return shapely.STRtree(np.atleast_1d(np.asarray(runs, dtype=object)))
 
     def __len__(self) -> int:
         return len(self.usable)
@@ -114,7 +115,10 @@ class Areas:
         n, area = len(geometry), shapely.area(geometry)
         row, piece, whole = self._meet(geometry)
         shared, outline = np.zeros(n), np.zeros(n)
-        shared[row[whole]], outline[row[whole]] = area[row[whole]], shapely.length(geometry)[row[whole]]
+        shared[row[whole]], outline[row[whole]] = (
+            area[row[whole]],
+            shapely.length(geometry)[row[whole]],
+        )
         done = np.zeros(n, bool)
         done[row[whole]] = True
         rest = ~done[row]
@@ -195,11 +199,10 @@ class Areas:
         np.minimum.at(metres, row, shapely.distance(self.pieces[piece], geometry[row]))
         return np.where(metres <= search_m, metres, np.inf)
 
-    def _corners(
-        self, geometry: Geometries, band_m: float
-    ) -> tuple[npt.NDArray[np.bool_], Floats]:
-        """Return whether a vertex lies deeper inside than the band, and how far the farthest
-        one lies outside: most subjects astride an edge are told by these alone.
+    def _corners(self, geometry: Geometries, band_m: float) -> tuple[npt.NDArray[np.bool_], Floats]:
+        """Return whether a vertex lies deep inside, and how far the farthest lies outside.
+
+        Deep is deeper than the band. Most subjects astride an edge are told by these alone.
         """
         points, row = _vertices(geometry)
         held = np.zeros(len(points), bool)
@@ -253,9 +256,7 @@ class Areas:
             depth[part] = np.where(into < band_m, 0.0, -out)
         return depth, inside, straddles
 
-    def _surroundings(
-        self, geometry: Geometries, band_m: float
-    ) -> tuple[Geometries, Geometries]:
+    def _surroundings(self, geometry: Geometries, band_m: float) -> tuple[Geometries, Geometries]:
         """Return, for each subject, the union of the areas about it and that union's edge.
 
         Neighbouring areas count as one: a subject across their common edge is inside.
@@ -272,7 +273,9 @@ class Areas:
         merged = np.empty(len(unions), dtype=object)
         for key, k in unions.items():
             merged[k] = (
-                self.geometry[key[0]] if len(key) == 1 else shapely.union_all(self.geometry[list(key)])
+                self.geometry[key[0]]
+                if len(key) == 1
+                else shapely.union_all(self.geometry[list(key)])
             )
         edges = shapely.boundary(merged)
         shapely.prepare(merged)
@@ -282,7 +285,7 @@ class Areas:
 
 def _vertices(geometry: Geometries) -> tuple[Geometries, Ints]:
     xy, row = shapely.get_coordinates(geometry, return_index=True)
-    return shapely.points(xy), row
+    return np.atleast_1d(np.asarray(shapely.points(xy), dtype=object)), row
 
 
 def reach(part: Geometries, area: Geometries) -> Floats:
@@ -322,9 +325,7 @@ def _cut(geometry: Geometries) -> tuple[Geometries, Ints, npt.NDArray[np.bool_]]
         xm, ym = (x0 + x1) / 2, (y0 + y1) / 2
         low = np.column_stack([x0, y0, np.where(wide, xm, x1), np.where(wide, y1, ym)])
         high = np.column_stack([np.where(wide, xm, x0), np.where(wide, y0, ym), x1, y1])
-        halves = _clipped(
-            np.concatenate([geometry, geometry]), np.concatenate([low, high])
-        )
+        halves = _clipped(np.concatenate([geometry, geometry]), np.concatenate([low, high]))
         parts, place = shapely.get_parts(halves, return_index=True)
         area = shapely.area(parts) > 0
         geometry, owner = parts[area], np.concatenate([owner, owner])[place[area]]

@@ -81,7 +81,9 @@ def share_within(
     tree = shapely.STRtree(centres.points)
     rows, centre = tree.query(geometry[cut], predicate="dwithin", distance=radius_m)
     alone = np.bincount(rows, minlength=len(cut))[rows] == 1
-    inside, outline = _disc_overlap(rings.pick(cut[rows[alone]]), centres.xy[centre[alone]], radius_m)
+    inside, outline = _disc_overlap(
+        rings.pick(cut[rows[alone]]), centres.xy[centre[alone]], radius_m
+    )
     share[cut[rows[alone]]] = inside / area[cut[rows[alone]]]
     boundary[cut[rows[alone]]] = outline
 

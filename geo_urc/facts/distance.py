@@ -37,7 +37,7 @@ class Centres:
         self.feature = np.flatnonzero(~shapely.is_missing(geometry))
         self.points = shapely.centroid(geometry[self.feature])
         self.xy = shapely.get_coordinates(self.points)
-        self.kd = cKDTree(self.xy) if len(self.xy) else None
+        self.kd = cKDTree(self.xy)
 
     def __len__(self) -> int:
         return len(self.xy)

@@ -28,9 +28,7 @@ _BY_CODE = {code: name for name, code in CODES.items()}
 _BY_STEM = {name[:-1]: name for name in CODES}
 
 
-def recognise(
-    names: Sequence[str | None], codes: Sequence[str | None]
-) -> list[str | None]:
+def recognise(names: Sequence[str | None], codes: Sequence[str | None]) -> list[str | None]:
     """Return the full name of each district; None where it is not one of the sixteen.
 
     A name counts with or without 区 or 县; the code is used where there is no such name.

@@ -37,7 +37,7 @@ def evaluate(formula: Any, n: int, look_up: Callable[[str], Fact]) -> Fact:
         return look_up(formula)
     if isinstance(formula, int | float):
         return Fact(np.full(n, float(formula)))
-    (operation, inputs), = formula.items()
+    ((operation, inputs),) = formula.items()
     terms = [evaluate(term, n, look_up) for term in inputs]
     return _OPERATIONS[operation](terms)
 
@@ -82,7 +82,7 @@ def _spread(
 ) -> np.ndarray:
     """Return the band of the result: the inputs' bands, each carried through by itself."""
     square = np.zeros(len(value))
-    for k, term in enumerate(terms):
+    for k in range(len(terms)):
         moved = [t.value + (t.accuracy if j == k else 0.0) for j, t in enumerate(terms)]
         square += np.nan_to_num(operation(*moved) - value) ** 2
     return np.sqrt(square)
@@ -93,9 +93,7 @@ def _sum(terms: list[Fact]) -> Fact:
     filled = [_at_least_nothing(term) if term.missing else term for term in terms]
     total = _combine(filled, lambda *v: np.sum(v, axis=0), falling=False)
     nothing = np.logical_and.reduce([t.unknown for t in terms])
-    missing = {
-        reason: mask & nothing for term in gaps for reason, mask in term.missing.items()
-    }
+    missing = {reason: mask & nothing for term in gaps for reason, mask in term.missing.items()}
     return Fact(
         np.where(nothing, np.nan, total.value), total.accuracy, missing, total.review, total.bounds
     )

@@ -75,8 +75,8 @@ def hold(
     sure = reach_into(part, edges[row], band_m) >= band_m
 
     n = len(geometry)
-    area = np.bincount(row, np.nan_to_num(size), n)
-    boundary = np.bincount(row, shapely.length(part), n)
+    area = np.bincount(row, np.nan_to_num(size), n).astype(np.float64)
+    boundary = np.bincount(row, shapely.length(part), n).astype(np.float64)
     if overlapping == "once":
         start = np.flatnonzero(np.diff(row, prepend=-1))
         for a, b in zip(start, [*start[1:], len(row)], strict=True):

@@ -126,7 +126,7 @@ def distance_to(ctx: Context, *, layer: str, start: str = "edge") -> Fact:
     else:
         near = _nearest(ctx, found, centres)
     value = np.where(ctx.placed & (near.feature < 0), np.inf, near.distance_m)
-    names = np.where(near.feature >= 0, _called(found)[near.feature], None)
+    names = _or_none(near.feature >= 0, _called(found)[near.feature])
     room = np.maximum(ctx.room_m(found), 0.0)
     return Fact(
         value,
@@ -185,10 +185,8 @@ def clearance(
     if protection is not None:
         own = found.features.fields.get(protection, np.full(n, np.nan))
         distances = np.where(np.isnan(own), np.nan if otherwise_m is None else otherwise_m, own)
-    got = holdings.keep_clear(
-        ctx.features.geometry, found.features.geometry, distances, concern_m
-    )
-    names = np.where(got.feature >= 0, _called(found)[got.feature], None)
+    got = holdings.keep_clear(ctx.features.geometry, found.features.geometry, distances, concern_m)
+    names = _or_none(got.feature >= 0, _called(found)[got.feature])
     search = max(concern_m, float(np.nanmax(distances, initial=0.0)))
     lowest = np.where(ctx.room_m(found) < search, -np.inf, got.metres)
     open_ = np.where(got.unprotected, -np.inf, got.metres)
@@ -273,9 +271,7 @@ def depth(ctx: Context, *, layer: str, kind: str | None = None) -> Fact:
         missing=missing,
         review={"straddles": got.straddles, "within_accuracy": within},
     )
-    return Fact(
-        got.depth_m, band, missing, parts={"inside": answer, "names": Fact(names)}
-    )
+    return Fact(got.depth_m, band, missing, parts={"inside": answer, "names": Fact(names)})
 
 
 @_question("share_in")
@@ -338,9 +334,7 @@ def held(ctx: Context, *, layer: str, overlapping: str) -> Fact:
 
     def answer(value: Floats, accuracy: Floats) -> Fact:
         value = np.where(ctx.placed, value, np.nan)
-        bounds = [
-            Bound("high", np.where(mask, np.inf, value), code) for code, mask in gaps.items()
-        ]
+        bounds = [Bound("high", np.where(mask, np.inf, value), code) for code, mask in gaps.items()]
         return Fact(value, accuracy, _unplaced(ctx), bounds=tuple(bounds))
 
     band = _band(ctx, found) * got.boundary_m
@@ -504,7 +498,7 @@ def _zoned(ctx: Context, zones: Zones, got: Zoned, unsplit: str | None) -> Fact:
         open_ = value == unsplit
         open_[other_row[other == unsplit]] = True
         missing["layer_missing"] = open_
-        value = np.where(value == unsplit, None, value)
+        value = _or_none(value != unsplit, value)
     code = np.array([districts.CODES.get(name) for name in value], dtype=object)
     return Fact(
         value,
@@ -627,7 +621,7 @@ def _no_rings(n: int) -> Outlines:
 
 
 def _only(layer: Layer, mask: npt.NDArray[np.bool_]) -> Geometries:
-    return np.where(mask, layer.features.geometry, None)
+    return _or_none(mask, layer.features.geometry)
 
 
 def _called(layer: Layer) -> Words:
@@ -642,6 +636,13 @@ def _empty(values: np.ndarray) -> npt.NDArray[np.bool_]:
     if values.dtype == object:
         return np.asarray(values == None, dtype=bool)  # noqa: E711  elementwise
     return np.isnan(values)
+
+
+def _or_none(kept: npt.NDArray[np.bool_], values: Words) -> Words:
+    """Return the values with None where they are not kept."""
+    chosen = values.astype(object)
+    chosen[~kept] = None
+    return chosen
 
 
 def _ratio(a: Floats, b: Floats) -> Floats:
@@ -664,4 +665,4 @@ def _joined(rows: Ints, texts: Words, n: int) -> Words:
     offsets = np.searchsorted(rows[first], np.arange(n + 1)).astype(np.int32)
     lists = pa.ListArray.from_arrays(pa.array(offsets), distinct)
     joined = pc.binary_join(lists, ";").to_numpy(zero_copy_only=False)
-    return np.where(np.diff(offsets) == 0, None, joined)
+    return _or_none(np.diff(offsets) > 0, joined)

@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 
 from geo_urc.inputs.fields import as_text
 from geo_urc.inputs.frames import is_frame, open_frame
-from geo_urc.roles import Field, Role, roles
 from geo_urc.inputs.sources import Request, Source, open_source
+from geo_urc.roles import Field, Role, roles
 
 _USUAL_IDS = (
     "宗地代码", "宗地编号", "宗地号", "地块编号", "地块编码", "不动产单元号", "编号", "标识码",

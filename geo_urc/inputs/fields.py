@@ -14,11 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from geo_urc.errors import LayerError, Problem
-from geo_urc.roles import Field, Role
 from geo_urc.inputs.settings import ParcelsEntry
 from geo_urc.inputs.suggest import suggestion
 from geo_urc.inputs.table import Notice
 from geo_urc.inputs.units import factor
+from geo_urc.roles import Field, Role
 from geo_urc.text import Text
 
 _YES = frozenset({"yes", "true", "y", "t", "1", "是", "有", "√"})

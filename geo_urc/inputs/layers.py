@@ -11,11 +11,11 @@ import pyarrow as pa
 import shapely
 
 from geo_urc.inputs import remarks
-from geo_urc.roles import Role
 from geo_urc.inputs.settings import LayerEntry, ParcelsEntry
 from geo_urc.inputs.sources import Request, open_source
 from geo_urc.inputs.subjects import FileSubjects, open_subjects
 from geo_urc.inputs.table import Batch, Features, Layer
+from geo_urc.roles import Role
 from geo_urc.text import Text
 
 ASSUMED = "assumed"

@@ -13,7 +13,6 @@ from geo_urc.inputs import crs, remarks
 from geo_urc.inputs.encoding import codec_of
 from geo_urc.inputs.frames import is_frame, open_frame
 from geo_urc.inputs.layers import as_layer, with_coverage
-from geo_urc.roles import roles
 from geo_urc.inputs.settings import (
     LayerEntry,
     ParcelsEntry,
@@ -24,6 +23,7 @@ from geo_urc.inputs.settings import (
 from geo_urc.inputs.sources import Request, Source, open_source
 from geo_urc.inputs.subjects import FileSubjects, open_subjects
 from geo_urc.inputs.table import Inputs, Layer, Notice
+from geo_urc.roles import roles
 
 
 def read_inputs(

@@ -12,9 +12,9 @@ from pydantic_core import ErrorDetails
 
 from geo_urc.errors import LayerError, Problem
 from geo_urc.inputs.encoding import codec_of
-from geo_urc.roles import Role, roles
 from geo_urc.inputs.suggest import suggestion
 from geo_urc.inputs.units import factor, units_for
+from geo_urc.roles import Role, roles
 from geo_urc.text import Text
 
 Datum = Literal["wgs84", "cgcs2000", "gcj02", "bd09", "unknown"]

@@ -12,10 +12,10 @@ import shapely
 
 from geo_urc.inputs.fields import Binding, Tally, as_text, read_fields
 from geo_urc.inputs.repair import check_simple, keep_kind, repair_polygons
-from geo_urc.roles import Role
 from geo_urc.inputs.sources import Source
 from geo_urc.inputs.table import Geometries
 from geo_urc.inputs.wkb import parse
+from geo_urc.roles import Role
 from geo_urc.text import Text
 
 _ROWS = 32_768

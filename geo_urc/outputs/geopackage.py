@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -230,7 +231,9 @@ def _refuse_unreadable(wkb: pa.Array, before: int, where: str) -> None:
         )
 
 
-def _write(path: Path, layer: str, reader: pa.RecordBatchReader, tally: _Tally, **options) -> None:
+def _write(
+    path: Path, layer: str, reader: pa.RecordBatchReader, tally: _Tally, **options: Any
+) -> None:
     from pyogrio.errors import DataLayerError, DataSourceError, FieldError, GeometryError
     from pyogrio.raw import write_arrow
 
@@ -263,7 +266,8 @@ def _storable(schema: pa.Schema) -> pa.Schema:
 
 
 def _needs_text(kind: pa.DataType) -> bool:
-    return pa.types.is_null(kind) or pa.types.is_duration(kind) or pa.types.is_string_view(kind)
+    tests = (pa.types.is_null, pa.types.is_duration, pa.types.is_string_view)
+    return any(test(kind) for test in tests)
 
 
 def _refuse_twin_columns(path: Path, layer: str, names: Sequence[str]) -> None:
@@ -272,7 +276,8 @@ def _refuse_twin_columns(path: Path, layer: str, names: Sequence[str]) -> None:
         Problem(
             f"{path.name}, {layer}",
             Text(
-                f"列名“{first[name.casefold()]}”与“{name}”只有大小写不同，GeoPackage 无法同时保存。",
+                f"列名“{first[name.casefold()]}”与“{name}”只有大小写不同，"
+                "GeoPackage 无法同时保存。",
                 f"Columns {first[name.casefold()]!r} and {name!r} differ only in case; "
                 "a GeoPackage cannot hold both.",
             ),

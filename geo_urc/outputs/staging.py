@@ -58,6 +58,7 @@ def staged(out: Path, *, overwrite: bool = False) -> Iterator[Path]:
 
 
 def ready(out: Path, *, overwrite: bool) -> None:
+    """Raise an OutputError if `out` is in the way: not empty, and not ours to replace."""
     if not out.exists():
         return
     if not out.is_dir():

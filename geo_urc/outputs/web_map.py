@@ -132,7 +132,7 @@ def _verbatim(text: str) -> Any:
     from branca.element import Element
     from jinja2 import Template
 
-    element = Element()
+    element: Any = Element()
     element.text = text
     element._template = Template("{{ this.text }}")
     return element

@@ -55,10 +55,14 @@ class Step(Table):
     value: float
 
 
+Value = bool | float | str | list[str] | dict[str, float] | list[Step] | None
+"""What a parameter may be."""
+
+
 class Parameter(Table):
     """A figure or a choice of a rule, with where it comes from."""
 
-    value: bool | float | str | list[str] | dict[str, float] | list[Step] | None = Field(
+    value: Value = Field(
         None, description="Left out where the documents give none: unknown until supplied."
     )
     unit: str | None = None

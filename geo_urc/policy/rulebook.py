@@ -113,9 +113,7 @@ class Rulebook:
         for name, raw in settings.items():
             if name not in values:
                 problems.append(
-                    Problem(
-                        f"{where}: {name}", *_not_there("参数", "parameter", name, values)
-                    )
+                    Problem(f"{where}: {name}", *_not_there("参数", "parameter", name, values))
                 )
                 continue
             try:
@@ -210,8 +208,7 @@ def _read(path: Path, shape: type[T], problems: list[Problem]) -> T | None:
 def _read_each(path: Path, shape: type[T], problems: list[Problem]) -> dict[str, T]:
     content = _toml(path, problems) or {}
     parsed = {
-        key: _shape(value, shape, f"{path.name}: {key}", problems)
-        for key, value in content.items()
+        key: _shape(value, shape, f"{path.name}: {key}", problems) for key, value in content.items()
     }
     return {key: value for key, value in parsed.items() if value is not None}
 
@@ -358,7 +355,7 @@ def _not_there(zh: str, en: str, name: str, known: Iterable[str]) -> tuple[Text,
     )
 
 
-_VALUE: TypeAdapter[Any] = TypeAdapter(model.Parameter.model_fields["value"].annotation)
+_VALUE: TypeAdapter[model.Value] = TypeAdapter(model.Value)
 
 
 def _parameter_value(parameter: model.Parameter, raw: Any) -> Any:
@@ -372,8 +369,10 @@ def _parameter_value(parameter: model.Parameter, raw: Any) -> Any:
     if parameter.choices and value not in parameter.choices:
         raise ValueError(f"{raw!r}; {' | '.join(parameter.choices)}")
     numeric = isinstance(parameter.value, float) or (parameter.value is None and parameter.unit)
-    if numeric and (isinstance(value, bool) or not isinstance(value, float | int)):
+    if numeric:
+        if isinstance(value, bool) or not isinstance(value, float | int):
+            raise ValueError(f"{raw!r}")
+        return float(value)
+    if parameter.value is not None and type(value) is not type(parameter.value):
         raise ValueError(f"{raw!r}")
-    if not numeric and parameter.value is not None and type(value) is not type(parameter.value):
-        raise ValueError(f"{raw!r}")
-    return float(value) if numeric else value
+    return value

@@ -81,7 +81,9 @@ def test_the_script_makes_the_same_city_again(tmp_path):
     for name in ("parcels.shp", "districts.gpkg", "city.gpkg"):
         for layer in geopandas.list_layers(SAMPLE / name)["name"]:
             old, new = (
-                geopandas.read_file(folder / name, layer=layer, encoding="GBK" if ".shp" in name else None)
+                geopandas.read_file(
+                    folder / name, layer=layer, encoding="GBK" if ".shp" in name else None
+                )
                 for folder in (SAMPLE, tmp_path)
             )
             assert_geodataframe_equal(old, new, check_less_precise=True)

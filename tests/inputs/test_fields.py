@@ -7,8 +7,8 @@ import pyarrow as pa
 import pytest
 
 from geo_urc.inputs.fields import Tally, bind, parse_numbers, read_fields
-from geo_urc.roles import roles
 from geo_urc.inputs.settings import ParcelsEntry
+from geo_urc.roles import roles
 
 
 def read(given, name, role="parcels", **entry):

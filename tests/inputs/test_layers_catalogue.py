@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from geo_urc.roles import roles
 from geo_urc.inputs.units import factor
 from geo_urc.resources import layers_dir
+from geo_urc.roles import roles
 
 CONTRACT = {
     "parcels": "land_use existing_above_gfa_m2 planned_gfa_m2 special_quota_m2 rail_integration",

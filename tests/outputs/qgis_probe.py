@@ -26,7 +26,7 @@ def main(path: str, layers: list) -> None:
                 value = feature[renderer.classAttribute()]
                 colours[str(value)] = symbol.color().name()
         renderer.stopRender(context)
-        _, ids, names, _, _ = layer.listStylesInDatabase()
+        names = layer.listStylesInDatabase()[2]
         seen[name] = {
             "valid": layer.isValid(),
             "features": layer.featureCount(),
@@ -43,7 +43,7 @@ def main(path: str, layers: list) -> None:
             "display": layer.displayExpression(),
             "styles": names,
         }
-    print("SEEN" + json.dumps(seen))
+    sys.stdout.write("SEEN" + json.dumps(seen) + "\n")
     sys.stdout.flush()
     application.exitQgis()
 

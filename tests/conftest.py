@@ -1,0 +1,139 @@
+"""A tiny city that can be worked out by hand, and no way out to the network."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import shapely
+from hypothesis import HealthCheck, settings
+
+from geo_urc.evaluation import Scene
+from geo_urc.inputs.table import Batch, Features, Layer, SourceRecord
+from geo_urc.policy import load_rulebook
+from geo_urc.roles import roles
+
+_QUIET = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
+settings.register_profile(
+    "fast", max_examples=25, deadline=None, derandomize=True, suppress_health_check=_QUIET
+)
+settings.register_profile("ci", max_examples=150, deadline=None, suppress_health_check=_QUIET)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
+os.environ["PROJ_NETWORK"] = "OFF"
+
+ORIGIN = (448_000.0, 4_418_000.0)
+"""South-west corner of the tiny city: near Tiananmen in EPSG:4548."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_network():
+    """Refuse every connection but those to this machine (a browser's remote control)."""
+    connect = socket.socket.connect
+
+    def guarded(self, address):
+        host = address[0] if isinstance(address, tuple) else "localhost"
+        if host not in ("localhost", "127.0.0.1", "::1"):
+            raise AssertionError(f"a test wanted to connect to {address}")
+        return connect(self, address)
+
+    patch = pytest.MonkeyPatch()
+    patch.setattr(socket.socket, "connect", guarded)
+    patch.setattr(socket.socket, "connect_ex", guarded)
+    yield
+    patch.undo()
+
+
+@pytest.fixture(scope="session")
+def book():
+    """Return the built-in rulebook."""
+    return load_rulebook()
+
+
+def shape_of(feature: Mapping[str, Any]) -> Any:
+    """Return a feature's geometry: ``box``, ``point`` or ``wkt`` counted from ORIGIN, or none."""
+    if "box" in feature:
+        local = shapely.box(*feature["box"])
+    elif "point" in feature:
+        local = shapely.Point(feature["point"])
+    elif "wkt" in feature:
+        local = shapely.from_wkt(feature["wkt"])
+    else:
+        return feature.get("geometry")
+    return shapely.transform(local, lambda xy: xy + np.array(ORIGIN))
+
+
+def layer_of(
+    role: str,
+    features: Sequence[Mapping[str, Any]],
+    *,
+    accuracy_m: float = 1.0,
+    coverage: Any = None,
+    datum_known: bool = True,
+    fields: Sequence[str] = (),
+) -> Layer:
+    """Return a layer of a few features, as the inputs hand it on.
+
+    A field that no feature mentions is one that the file does not have, unless it is among
+    ``fields``; one that only some mention is empty in the others.
+    """
+    n = len(features)
+    known = roles()[role].fields
+    given = {k for f in features for k in f} | set(fields)
+    columns: dict[str, np.ndarray] = {}
+    for name in sorted(given & set(known)):
+        values = [f.get(name) for f in features]
+        columns[name] = (
+            np.array([*values, None], dtype=object)[:n]
+            if known[name].type == "text"
+            else np.array([np.nan if v is None else float(v) for v in values], dtype=float)
+        )
+    ids = np.array([f.get("id", f"{role}-{i + 1}") for i, f in enumerate(features)], dtype=object)
+    geometry = np.empty(n, dtype=object)
+    geometry[:] = [shape_of(f) for f in features]
+    names = np.array([*(f.get("name") for f in features), None], dtype=object)[:n]
+    wkb = pa.array(shapely.to_wkb(geometry), pa.binary())
+    source = SourceRecord(
+        role, f"{role}.gpkg", {}, "GPKG", "EPSG:4548", "cgcs2000", False, "", 0.0, "UTF-8",
+        n, n, 0, 0, 0, accuracy_m, "assumed" if coverage is None else "declared", {},
+    )  # fmt: skip
+    return Layer(
+        Features(role, ids, names, geometry, columns, accuracy_m),
+        Batch(
+            Features(role, ids, names, geometry, columns, accuracy_m),
+            pa.record_batch({"own": pa.array(ids, pa.string())}),
+            wkb,
+            pa.nulls(n, pa.binary()),
+        ),
+        "EPSG:4548",
+        source,
+        coverage=coverage,
+        coverage_assumed=coverage is None,
+        datum_known=datum_known,
+    )
+
+
+@pytest.fixture(scope="session")
+def make_layer():
+    """Return :func:`layer_of`."""
+    return layer_of
+
+
+@pytest.fixture(scope="session")
+def make_shape():
+    """Return :func:`shape_of`."""
+    return shape_of
+
+
+@pytest.fixture(scope="session")
+def make_scene(book):
+    """Return a function from layers and parameters to a scene with the built-in rules."""
+
+    def build(layers: Mapping[str, Layer], parameters: Mapping[str, Any] | None = None, **more):
+        return Scene(book.with_parameters(parameters or {}, "test"), layers, **more)
+
+    return build
