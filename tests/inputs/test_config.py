@@ -191,3 +191,29 @@ def test_draft_takes_no_id_that_repeats(parcels, tmp_path):
     path = tmp_path / "a.gpkg"
     parcels.assign(编号=["a", "a", "b"]).to_file(path)
     assert "# id =" in draft_layers_toml(path)
+
+
+X0, Y0 = 448_000.0, 4_418_000.0
+
+
+def test_a_crack_between_districts_is_no_hole_in_the_coverage(parcels, tmp_path, layers_toml):
+    west = shapely.box(X0, Y0, X0 + 500, Y0 + 900)
+    crack = shapely.Polygon([(X0 + 500, Y0 + 200), (X0 + 500, Y0 + 700), (X0 + 500.2, Y0 + 450)])
+    lake = shapely.box(X0 + 600, Y0 + 300, X0 + 700, Y0 + 400)
+    east = shapely.box(X0 + 500, Y0, X0 + 900, Y0 + 900).difference(crack).difference(lake)
+    frame = gpd.GeoDataFrame({"name": ["东城区", "西城区"]}, geometry=[west, east], crs=4548)
+    frame.to_file(tmp_path / "districts.gpkg")
+    point = gpd.GeoDataFrame(geometry=[shapely.Point(X0, Y0)], crs=4548)
+    point.to_file(tmp_path / "stations.gpkg")
+    path = layers_toml(
+        """
+        [layers.rail_stations]
+        path = "stations.gpkg"
+        coverage = "districts"
+        [layers.districts]
+        path = "districts.gpkg"
+        """
+    )
+    coverage = read_inputs(parcels, layers=path).layers["rail_stations"].coverage
+    # The 0.2 m crack is closed; the hectare that no district covers stays a hole.
+    assert coverage.area == pytest.approx(900 * 900 - 100 * 100)
