@@ -104,7 +104,7 @@ MOAT = (
 OLD_TOWN = rectangle(530, 2280, 2040, 1840)
 WATER = shapely.union_all([RIVER.buffer(75), CANAL.buffer(28), MOAT])
 
-WEST, EAST, SOUTH, NORTH = -600.0, 11_400.0, -700.0, 7_300.0
+WEST, EAST, SOUTH, NORTH = -1500.0, 11_400.0, -1500.0, 8200.0
 FIRST = curve([(2950, SOUTH), (3000, 1200), (3150, 3300), (3000, 5200), (3100, NORTH)])
 SECOND = curve([(7250, SOUTH), (7150, 1500), (7000, 3300), (7200, 5200), (7100, NORTH)])
 
@@ -208,6 +208,7 @@ def fixed_parcels() -> list[dict[str, Any]]:
         {"id": "110112-9007", "name": "重号宗地甲", "shape": rectangle(10_250, 500, 60, 60)},
         {"id": "110112-9007", "name": "重号宗地乙", "shape": rectangle(10_330, 500, 60, 60)},
         {"id": "110112-9008", "name": "覆盖范围外宗地", "shape": rectangle(11_330, 6500, 30, 30)},
+        {"id": "110112-9009", "name": "市域外宗地", "shape": rectangle(11_460, 6400, 30, 30)},
         {"id": "110105-9011", "name": "一体化合规宗地", "shape": rectangle(4830, 3420, 60, 50), **yes, "quota": 1500.0},
         {"id": "110105-9012", "name": "一体化超限宗地", "shape": rectangle(4900, 3420, 60, 50), **yes, "quota": 1500.5},
         {"id": "110105-9013", "name": "未申请指标宗地", "shape": rectangle(4970, 3420, 60, 50), **yes},
@@ -451,7 +452,7 @@ def contributions() -> gpd.GeoDataFrame:
         ("K03", rectangle(3700, 2950, 60, 50), None, "是", "是"),
         ("K04", rectangle(9050, 2750, 60, 50), None, "是", "是"),
         ("K05", rectangle(4750, 4750, 60, 50), None, "否", "是"),
-        ("K06", rectangle(7950, 2550, 60, 50), None, "是", "是"),  # half in X03
+        ("K06", rectangle(7945, 2550, 60, 50), None, "是", "是"),  # 35 of 60 m in X03
         ("K07", rectangle(4550, 1100, 50, 40), None, "是", "是"),
         ("K08", rectangle(5400, 1950, 50, 40), None, None, "是"),
     ]

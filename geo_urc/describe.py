@@ -9,21 +9,9 @@ from geo_urc.evaluation import chosen
 from geo_urc.facts.questions import SEARCH_M
 from geo_urc.policy import model
 from geo_urc.policy.rulebook import Rulebook
-from geo_urc.results import FactLine, RuleInfo
+from geo_urc.results import UNITS, FactLine, RuleInfo
 from geo_urc.roles import roles
 from geo_urc.text import Text
-
-UNITS: dict[str, Text] = {
-    "m": Text("米", "m"),
-    "m2": Text("平方米", "m²"),
-    "m2/m2": Text("平方米/平方米", "m²/m²"),
-    "yuan": Text("元", "yuan"),
-    "percent": Text("%", "%"),
-    "storeys": Text("层", "storeys"),
-    "people": Text("人", "people"),
-    "years": Text("年", "years"),
-}
-"""Unit code → how it is written behind a number; shares and factors stand alone."""
 
 POLICY_CLASSES: dict[str, Text] = {
     "全面实施": Text("全面实施", "in force"),

@@ -249,7 +249,7 @@ class Evaluation:
         def meets(value: Floats) -> Mask:
             return sign * (limit - value) >= -slack
 
-        gaps = {**fact.missing, **limit_gaps}
+        gaps = {**fact.missing, **limit_gaps, **_unexplained(fact, leaf.fact)}
         for bound in fact.bounds:
             swings = (meets(bound.limit) != meets(fact.value)) & ~fact.unknown
             gaps[bound.reason] = gaps.get(bound.reason, False) | swings
@@ -293,12 +293,8 @@ class Evaluation:
             differs = np.zeros(len(self), bool)
             differs[rows[values != fact.value[rows]]] = True
             review["straddles"] = differs
-        empty = fact.value == None if fact.value.dtype == object else np.isnan(fact.value)  # noqa: E711
-        gaps = dict(fact.missing)
-        unexplained = np.asarray(empty, bool) & ~fact.unknown
-        if unexplained.any():
-            gaps[f"attribute_missing:{leaf.known}"] = unexplained
-        return self._unmeasured(self._settle(leaf, ~np.asarray(empty, bool), gaps, review))
+        gaps = {**fact.missing, **_unexplained(fact, leaf.known)}
+        return self._unmeasured(self._settle(leaf, ~_empty(fact), gaps, review))
 
     def _each(self, rule: model.Rule, leaf: model.Each) -> Tested:
         through = self.fact(leaf.through)
@@ -381,6 +377,19 @@ def chosen(node: model.Node | None, rule: str, values: Mapping[str, Any]) -> mod
             )
         case _:
             return node
+
+
+def _empty(fact: Fact) -> Mask:
+    """Return the rows without a value."""
+    if fact.value.dtype == object:
+        return np.array([value is None for value in fact.value], bool)
+    return np.isnan(fact.value)
+
+
+def _unexplained(fact: Fact, name: str) -> dict[str, Mask]:
+    """Return rows that have no value for no stated reason, such as a share of nothing."""
+    rows = _empty(fact) & ~fact.unknown
+    return {f"attribute_missing:{name}": rows} if rows.any() else {}
 
 
 def _name(node: model.Node) -> str:

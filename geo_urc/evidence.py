@@ -10,9 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from geo_urc.describe import UNITS
 from geo_urc.errors import OutputError, Problem
-from geo_urc.results import FactLine, LayerInfo, Results, RuleInfo
+from geo_urc.results import UNITS, FactLine, LayerInfo, Results, RuleInfo
 from geo_urc.text import Lang, Text
 from geo_urc.verdicts import LABELS, reason_text
 

@@ -14,6 +14,25 @@ GEOMETRY = "geom"
 """Name of the WKB geometry column of every result table, unless the user has it."""
 
 
+UNITS: dict[str, Text] = {
+    "m": Text("米", "m"),
+    "m2": Text("平方米", "m²"),
+    "m3": Text("立方米", "m³"),
+    "m2/m2": Text("平方米/平方米", "m²/m²"),
+    "ha": Text("公顷", "ha"),
+    "km2": Text("平方公里", "km²"),
+    "yuan": Text("元", "yuan"),
+    "percent": Text("%", "%"),
+    "storeys": Text("层", "storeys"),
+    "people": Text("人", "people"),
+    "years": Text("年", "years"),
+    "share": Text("", ""),
+    "factor": Text("", ""),
+    "yes_no": Text("", ""),
+}
+"""Unit code → how it is written behind a number; shares and factors stand alone."""
+
+
 @dataclass(frozen=True)
 class Column:
     """What one column of a result layer is."""

@@ -6,6 +6,7 @@ every vertex. A piece that fills its whole cell answers by its box alone.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 from typing import NamedTuple
 
@@ -19,6 +20,8 @@ from geo_urc.inputs.table import Geometries
 PIECE_VERTICES = 64
 """Areas with more vertices are cut; found by timing cities of 10,000 to 1,000,000 parcels."""
 RUN_EDGES = 16
+NOISE_M = 1e-6
+"""Less than any survey sees: where positions are said to be exact, arithmetic is not."""
 AREA_TOLERANCE = 1e-9
 """Relative error of summed areas below which an overlap is the whole subject."""
 
@@ -124,8 +127,7 @@ class Areas:
         rest = ~done[row]
         row, piece = row[rest], piece[rest]
         part = shapely.intersection(geometry[row], self.pieces[piece])
-        start = np.flatnonzero(np.diff(row, prepend=-1))
-        for a, b in zip(start, [*start[1:], len(row)], strict=True):
+        for a, b in runs(row):
             union = shapely.union_all(part[a:b]) if b - a > 1 else part[a]
             shared[row[a]], outline[row[a]] = union.area, union.length
         full = shared >= area * (1 - AREA_TOLERANCE)
@@ -177,17 +179,19 @@ class Areas:
         metres = self._distance(geometry, search_m)
         found = np.isfinite(metres)
         depth[found] = -metres[found]
-        outside &= ~(metres < band_m)
-        near = np.flatnonzero(metres < band_m)
+        near = np.flatnonzero((metres < band_m) | (metres == 0))
+        outside[near] = False
         if len(near):
             deep_in, out_m = self._corners(geometry[near], band_m)
-            astride = deep_in & (out_m >= band_m)
+            astride = deep_in & (out_m >= max(band_m, NOISE_M))
             straddles[near[astride]] = True
             depth[near[astride]] = -out_m[astride]
             rest = near[~astride]
             depth[rest], inside[rest], straddles[rest] = self._settle(
                 geometry[rest], metres[rest], band_m
             )
+            if band_m == 0:  # without any doubt, what is neither in nor astride is out
+                outside[rest] = ~inside[rest] & ~straddles[rest]
         return Depth(depth, inside, outside, straddles)
 
     def _distance(self, geometry: Geometries, search_m: float) -> Floats:
@@ -252,8 +256,9 @@ class Areas:
             out = reach(shapely.difference(geometry[part], area[part]), area[part])
             shared = shapely.intersection(geometry[part], area[part])
             into = reach_into(shared, edge[part], band_m)
-            straddles[part] = (out >= band_m) & (into >= band_m)
-            depth[part] = np.where(into < band_m, 0.0, -out)
+            least = max(band_m, NOISE_M)
+            straddles[part] = (out >= least) & (into >= least)
+            depth[part] = np.where(into < least, 0.0, -out)
         return depth, inside, straddles
 
     def _surroundings(self, geometry: Geometries, band_m: float) -> tuple[Geometries, Geometries]:
@@ -283,6 +288,12 @@ class Areas:
         return merged[which], edges[which]
 
 
+def runs(row: Ints) -> Iterator[tuple[int, int]]:
+    """Yield first and one past the last place of each run of equal numbers."""
+    start = np.flatnonzero(np.diff(row, prepend=-1)).tolist()
+    yield from zip(start, [*start[1:], len(row)], strict=False)
+
+
 def _vertices(geometry: Geometries) -> tuple[Geometries, Ints]:
     xy, row = shapely.get_coordinates(geometry, return_index=True)
     return np.atleast_1d(np.asarray(shapely.points(xy), dtype=object)), row
@@ -304,7 +315,7 @@ def reach_into(part: Geometries, edge: Geometries, band_m: float) -> Floats:
     circle that fits in.
     """
     metres = reach(part, edge)
-    thin = np.flatnonzero(metres < band_m)
+    thin = np.flatnonzero(metres < max(band_m, NOISE_M))
     pieces, place = shapely.get_parts(part[thin], return_index=True)
     broad = shapely.area(pieces) > 0  # an intersection may hold lines and points beside
     circle = shapely.maximum_inscribed_circle(pieces[broad])

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from geo_urc.facts.areas import reach_into
+from geo_urc.facts.areas import NOISE_M, reach_into, runs
 from geo_urc.facts.outlines import Floats, Ints
 from geo_urc.inputs.table import Geometries
 
@@ -72,14 +72,13 @@ def hold(
     size = np.where(flat, np.nan, shapely.area(part))
     edges = shapely.boundary(geometry)
     shapely.prepare(edges)
-    sure = reach_into(part, edges[row], band_m) >= band_m
+    sure = reach_into(part, edges[row], band_m) >= max(band_m, NOISE_M)
 
     n = len(geometry)
     area = np.bincount(row, np.nan_to_num(size), n).astype(np.float64)
     boundary = np.bincount(row, shapely.length(part), n).astype(np.float64)
     if overlapping == "once":
-        start = np.flatnonzero(np.diff(row, prepend=-1))
-        for a, b in zip(start, [*start[1:], len(row)], strict=True):
+        for a, b in runs(row):
             if b - a > 1:
                 union = shapely.union_all(part[a:b])
                 area[row[a]], boundary[row[a]] = union.area, union.length
@@ -151,5 +150,7 @@ def _encroached(geometry: Geometries, features: Geometries) -> Floats:
     deep = np.zeros(len(geometry))
     deep[point] = shapely.distance(features[point], shapely.boundary(geometry[point]))
     part = shapely.intersection(geometry[~point], features[~point])
-    deep[~point] = reach_into(part, shapely.boundary(features[~point]), np.inf)
+    for whole in (geometry[~point], features[~point]):
+        into = reach_into(part, shapely.boundary(whole), NOISE_M)
+        deep[~point] = np.maximum(deep[~point], into)
     return deep

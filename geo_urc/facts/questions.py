@@ -183,7 +183,7 @@ def clearance(
     n = len(found.features)
     distances = np.zeros(n)
     if protection is not None:
-        own = found.features.fields.get(protection, np.full(n, np.nan))
+        own = _field(found, protection)
         distances = np.where(np.isnan(own), np.nan if otherwise_m is None else otherwise_m, own)
     got = holdings.keep_clear(ctx.features.geometry, found.features.geometry, distances, concern_m)
     names = _or_none(got.feature >= 0, _called(found)[got.feature])
@@ -208,7 +208,7 @@ def served(ctx: Context, *, layer: str, radius: str, like: str) -> Fact:
     if isinstance(found := _layer(ctx, layer), Fact):
         return Fact(found.value, missing=found.missing, parts={"by": found})
     n, fields = len(ctx), found.features.fields
-    reach_m = fields.get(radius, np.full(len(found.features), np.nan))
+    reach_m = _field(found, radius)
     kind = fields.get(like, np.full(len(found.features), None, dtype=object))
     own = ctx.features.fields.get(like, np.full(n, None, dtype=object))
     tree = shapely.STRtree(found.features.geometry)
@@ -260,6 +260,8 @@ def depth(ctx: Context, *, layer: str, kind: str | None = None) -> Fact:
     names = _joined(close[pairs.row], _called(found)[pairs.feature], len(ctx))
     uncovered = ctx.placed & ~got.inside & (ctx.room_m(found) < 0)
     missing = {**_unplaced(ctx), "outside_coverage": uncovered}
+    if (mine & (shapely.area(found.features.geometry) == 0)).any():  # a point has no extent
+        missing["attribute_missing:extent"] = ctx.placed & ~got.inside
     if nameless.any():
         other = ctx.shared(("nameless", layer), lambda: Areas(_only(found, nameless)))
         missing["attribute_missing:kind"] = (
@@ -325,17 +327,11 @@ def held(ctx: Context, *, layer: str, overlapping: str) -> Fact:
         band_m=_band(ctx, found),
     )
     size = shapely.area(ctx.features.geometry)
-    pointlike = np.zeros(len(ctx), bool)
-    pointlike[got.row[np.isnan(got.part_m2)]] = True
-    gaps = {
-        "outside_coverage": ctx.room_m(found) < 0,
-        "attribute_missing:footprint": pointlike,
-    }
 
     def answer(value: Floats, accuracy: Floats) -> Fact:
         value = np.where(ctx.placed, value, np.nan)
-        bounds = [Bound("high", np.where(mask, np.inf, value), code) for code, mask in gaps.items()]
-        return Fact(value, accuracy, _unplaced(ctx), bounds=tuple(bounds))
+        bounds = _open_above(ctx, found, got, value)
+        return Fact(value, accuracy, _unplaced(ctx), bounds=bounds)
 
     band = _band(ctx, found) * got.boundary_m
     share = answer(_ratio(got.area_m2, size), _ratio(band, size))
@@ -350,23 +346,26 @@ def held(ctx: Context, *, layer: str, overlapping: str) -> Fact:
 
 
 @_question("held_area")
-def held_area(ctx: Context, *, layer: str, besides: str) -> Fact:
-    """Answer with the m² of the subject under the features, less what another layer counts."""
+def held_area(ctx: Context, *, layer: str, besides: str, only: Sequence[str] = ()) -> Fact:
+    """Answer with the m² of the subject under the features, less what another layer counts.
+
+    Of the other layer those features count for which all yes/no fields of ``only`` are yes.
+    """
     if isinstance(found := _layer(ctx, layer), Fact):
         return found
     footprints = found.features.geometry
     other = ctx.layer(besides)
     if other is not None and len(other.features):
-        footprints = shapely.difference(footprints, shapely.union_all(other.features.geometry))
+        counted = np.ones(len(other.features), bool)
+        for name in only:
+            counted &= _field(other, name) == 1
+        counted_area = shapely.union_all(other.features.geometry[counted])
+        footprints = shapely.difference(footprints, counted_area)
     band = _band(ctx, found)
     got = holdings.hold(ctx.features.geometry, footprints, overlapping="once", band_m=band)
     value = np.where(ctx.placed, got.area_m2, np.nan)
-    more = np.where(ctx.room_m(found) < 0, np.inf, value)
     return Fact(
-        value,
-        band * got.boundary_m,
-        _unplaced(ctx),
-        bounds=(Bound("high", more, "outside_coverage"),),
+        value, band * got.boundary_m, _unplaced(ctx), bounds=_open_above(ctx, found, got, value)
     )
 
 
@@ -380,7 +379,7 @@ def contributed(ctx: Context, *, layer: str, area: str, only: Sequence[str] = ()
     """
     if isinstance(found := _layer(ctx, layer), Fact):
         return found
-    n, features = len(found.features), found.features
+    features = found.features
     band = _band(ctx, found)
     got = holdings.hold(ctx.features.geometry, features.geometry, overlapping="each", band_m=band)
     size = shapely.area(features.geometry)
@@ -391,21 +390,21 @@ def contributed(ctx: Context, *, layer: str, area: str, only: Sequence[str] = ()
     straddles[got.row[split]] = True
     row, feature = got.row[inside >= 0.5], got.feature[inside >= 0.5]
 
-    land = features.fields.get(area, np.full(n, np.nan))
+    land = _field(found, area)
     land = np.where(np.isnan(land) & (size > 0), size, land)[feature]
     value = np.zeros(len(ctx))
     more: dict[str, Floats] = {f"attribute_missing:{area}": np.zeros(len(ctx))}
     counts = np.ones(len(row), bool)
     maybe = np.ones(len(row), bool)
     for name in only:
-        said = features.fields.get(name, np.full(n, np.nan))[feature]
+        said = _field(found, name)[feature]
         counts &= said == 1
         maybe &= said != 0
     np.add.at(value, row[counts & ~np.isnan(land)], land[counts & ~np.isnan(land)])
     unsized = row[maybe & np.isnan(land)]
     more[f"attribute_missing:{area}"][unsized] = np.inf
     for name in only:
-        said = features.fields.get(name, np.full(n, np.nan))[feature]
+        said = _field(found, name)[feature]
         open_ = maybe & np.isnan(said) & ~np.isnan(land)
         more.setdefault(f"attribute_missing:{name}", np.zeros(len(ctx)))
         np.add.at(more[f"attribute_missing:{name}"], row[open_], land[open_])
@@ -593,6 +592,19 @@ def _layer(ctx: Context, role: str) -> Layer | Fact:
     return found
 
 
+def _open_above(
+    ctx: Context, layer: Layer, got: holdings.Holdings, value: Floats
+) -> tuple[Bound, ...]:
+    """Return by how much more a subject may hold: features not mapped, or mapped as points."""
+    pointlike = np.zeros(len(ctx), bool)
+    pointlike[got.row[np.isnan(got.part_m2)]] = True
+    gaps = {
+        "outside_coverage": ctx.room_m(layer) < 0,
+        "attribute_missing:footprint": pointlike,
+    }
+    return tuple(Bound("high", np.where(mask, np.inf, value), code) for code, mask in gaps.items())
+
+
 def _unplaced(ctx: Context) -> dict[str, npt.NDArray[np.bool_]]:
     return {"geometry_unusable": ~ctx.placed}
 
@@ -629,6 +641,11 @@ def _called(layer: Layer) -> Words:
     features = layer.features
     called = np.where(_empty(features.names), features.ids, features.names)
     return np.append(called, [None])
+
+
+def _field(layer: Layer, name: str) -> Floats:
+    """Return a number or yes/no field of a layer, all missing where the layer lacks it."""
+    return layer.features.fields.get(name, np.full(len(layer.features), np.nan))
 
 
 def _empty(values: np.ndarray) -> npt.NDArray[np.bool_]:

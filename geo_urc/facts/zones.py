@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from geo_urc.facts.areas import Areas, reach, reach_into
+from geo_urc.facts.areas import NOISE_M, Areas, reach, reach_into
 from geo_urc.facts.outlines import Floats, Ints
 from geo_urc.inputs.table import Geometries
 
@@ -92,7 +92,7 @@ class Zones:
         deep = np.isin(place * len(self.names) + zone, i * len(self.names) + k)
         open_ = np.flatnonzero(~deep)
         part = shapely.intersection(geometry[row[open_]], self.areas.geometry[zone[open_]])
-        deep[open_] = reach_into(part, self.edges[zone[open_]], band_m) > band_m
+        deep[open_] = reach_into(part, self.edges[zone[open_]], band_m) > max(band_m, NOISE_M)
         return deep
 
     def _leaves(self, geometry: Geometries, band_m: float) -> npt.NDArray[np.bool_]:
@@ -101,4 +101,4 @@ class Zones:
         about = np.empty(len(geometry), dtype=object)
         for i in range(len(geometry)):
             about[i] = shapely.union_all(self.areas.geometry[self.areas.usable[zone[row == i]]])
-        return reach(shapely.difference(geometry, about), about) > band_m
+        return reach(shapely.difference(geometry, about), about) > max(band_m, NOISE_M)

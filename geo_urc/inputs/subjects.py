@@ -22,9 +22,10 @@ from geo_urc.inputs.settings import LayerEntry, ParcelsEntry
 from geo_urc.inputs.sources import READ_ERRORS, Records, Source, plain_batch
 from geo_urc.inputs.survey import Survey, survey
 from geo_urc.inputs.table import Batch, Features, Geometries, Notice, SetAside, SourceRecord
-from geo_urc.inputs.wkb import common_type, dump, parse, promote
+from geo_urc.inputs.wkb import common_type, dump, parse
 from geo_urc.roles import Role
 from geo_urc.text import Text
+from geo_urc.wkb import promote
 
 _DAMAGED = Text("文件已损坏", "is damaged")
 

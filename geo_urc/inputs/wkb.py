@@ -1,16 +1,12 @@
-"""Geometry as bytes: parsed for facts, promoted to multi-part for the outputs."""
+"""Geometry as bytes: parsed for facts, dumped for the outputs."""
 
 from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import shapely
 
 from geo_urc.inputs.table import Geometries
-
-_SINGLE_KINDS = (1, 2, 3)
-_EWKB_SRID = 0x20000000
 
 
 def parse(wkb: pa.Array) -> Geometries:
@@ -51,29 +47,3 @@ def common_type(type_ids: set[int]) -> str:
 
 _MULTI_OF = {0: 4, 1: 5, 3: 6}
 """Shapely type id of a single geometry → of its multi-part."""
-
-
-def promote(wkb: pa.Array) -> pa.Array:
-    """Return WKB in which each single geometry is wrapped as a multi-part of one.
-
-    The bytes of the coordinates are not touched; multi-parts and nulls stay as they are.
-    """
-    heads = pc.binary_slice(wkb, 0, 5).dictionary_encode()
-    wrappers = pa.array([_wrapper(h) for h in heads.dictionary.to_pylist()], pa.binary())
-    if not len(wrappers):
-        return wkb
-    prefixes = wrappers.take(heads.indices)
-    return pc.binary_join_element_wise(prefixes, wkb, pa.scalar(b"", pa.binary()))
-
-
-def _wrapper(head: bytes) -> bytes:
-    """Return what goes before a single geometry whose WKB starts with ``head``.
-
-    Dimensions are kept, both in ISO (1003) and in extended (0x80000003) numbers.
-    """
-    order = "<u4" if head[0] == 1 else ">u4"
-    code = int(np.frombuffer(head, order, 1, 1)[0])
-    if (code & 0xFFFF) % 1000 not in _SINGLE_KINDS:
-        return b""
-    multi = (code & ~_EWKB_SRID) + 3
-    return head[:1] + np.array([multi, 1], order).tobytes()

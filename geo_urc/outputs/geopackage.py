@@ -16,9 +16,9 @@ import pyarrow as pa
 from geo_urc.errors import OutputError, Problem
 from geo_urc.outputs.labels import column_title, rule_label
 from geo_urc.outputs.qgis_style import style_qml
-from geo_urc.outputs.wkb import as_multi
 from geo_urc.results import LayerInfo
 from geo_urc.text import Lang, Text
+from geo_urc.wkb import promote
 
 VERSION = "1.2"
 """The newest version that QGIS 3.22 opens without a warning."""
@@ -198,7 +198,7 @@ def _counted(
                 _refuse_unreadable(batch.column(geometry), tally.rows - batch.num_rows, where)
             if multi is not None:
                 place = batch.schema.get_field_index(multi)
-                batch = batch.set_column(place, multi, as_multi(batch.column(place)))
+                batch = batch.set_column(place, multi, promote(batch.column(place)))
             yield batch.cast(schema)
     except BaseException as failure:
         tally.failure = failure

@@ -4,22 +4,12 @@ from __future__ import annotations
 
 import json
 
-from geo_urc.results import Column, LayerInfo, Results, RuleInfo
+from geo_urc.results import UNITS, Column, LayerInfo, Results, RuleInfo
 from geo_urc.text import Lang, Text
 from geo_urc.verdicts import reason_text
 
-UNITS: dict[str, Text] = {
-    "m": Text("米", "m"),
-    "m2": Text("平方米", "m²"),
-    "m3": Text("立方米", "m³"),
-    "ha": Text("公顷", "ha"),
-    "km2": Text("平方公里", "km²"),
-    "yuan": Text("元", "yuan"),
-    "year": Text("年", "years"),
-    "years": Text("年", "years"),
-    "share": Text("比例 0–1", "share 0–1"),
-}
-"""Unit of the rulebook → what a reader sees; any other unit is shown as it is."""
+_SHARE = Text("比例 0–1", "share 0–1")
+"""In a heading a share says its range; behind a number it is written as per cent."""
 
 
 def unit_text(unit: str | None, lang: Lang) -> str:
@@ -32,7 +22,7 @@ def unit_text(unit: str | None, lang: Lang) -> str:
     """
     if not unit:
         return ""
-    return UNITS.get(unit, Text(unit, unit)).to(lang)
+    return (_SHARE if unit == "share" else UNITS.get(unit, Text(unit, unit))).to(lang)
 
 
 def column_title(column: Column, lang: Lang) -> str:

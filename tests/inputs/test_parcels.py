@@ -18,7 +18,7 @@ from geo_urc.errors import CrsError, LayerError
 from geo_urc.inputs import read_inputs
 from geo_urc.inputs.datum import shift
 from geo_urc.inputs.ids import subject_ids
-from geo_urc.inputs.wkb import promote
+from geo_urc.wkb import promote
 
 
 def frame(geometry, crs="EPSG:4548", **columns):
