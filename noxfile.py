@@ -46,7 +46,7 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Are the generated pages up to date, and do the examples still run?"""
+    """Check that generated pages are up to date and that the examples still run."""
     _python(session, "docs/generate.py", "--check")
     _python(session, "-m", "pytest", "tests/test_docs.py", "tests/test_notebooks.py")
 

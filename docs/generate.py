@@ -44,7 +44,13 @@ def layers_page(book: Rulebook) -> Iterator[str]:
     )
     used = {role: list(_readers(book, role)) for role in roles()}
     yield from _table(
-        ("角色 role", "名称 title", "图形 geometry", "判定对象 gets verdicts", "用到它的规则 read by"),
+        (
+            "角色 role",
+            "名称 title",
+            "图形 geometry",
+            "判定对象 gets verdicts",
+            "用到它的规则 read by",
+        ),
         (
             (
                 f"[`{role.id}`](#{role.id})",
@@ -84,7 +90,15 @@ def measures_page(book: Rulebook) -> Iterator[str]:
     for document_id, document in book.documents.items():
         yield from ("", f"## {document.title_zh}", "", document.title_en, "")
         yield from _table(
-            ("编号 id", "分类 class", "判定方式 assess", "对象 subject", "计算 computed", "名称 title", "牵头 lead"),
+            (
+                "编号 id",
+                "分类 class",
+                "判定方式 assess",
+                "对象 subject",
+                "计算 computed",
+                "名称 title",
+                "牵头 lead",
+            ),
             (
                 _rule_row(book, rule)
                 for rule in book.rules.values()
@@ -108,7 +122,14 @@ def _rule_section(book: Rulebook, rule: Rule) -> Iterator[str]:
     if rule.parameters:
         yield ""
         yield from _table(
-            ("参数 parameter", "默认 default", "单位 unit", "本数 bound", "依据 basis", "来源 source"),
+            (
+                "参数 parameter",
+                "默认 default",
+                "单位 unit",
+                "本数 bound",
+                "依据 basis",
+                "来源 source",
+            ),
             (
                 (
                     f"`{rule.id}.{key}`",

@@ -63,7 +63,9 @@ def run_console(text: str, folder: Path) -> None:
             (folder / target).write_text(output, encoding="utf-8")
         said = iter(squeezed(output))
         for expected in squeezed("\n".join(shown)):
-            assert expected == "…" or expected in said, f"$ {line}\n{expected}\n--- not in\n{output}"
+            assert expected == "…" or expected in said, (
+                f"$ {line}\n{expected}\n--- not in\n{output}"
+            )
 
 
 def run(command: list[str], folder: Path) -> str:

@@ -13,55 +13,30 @@ from geo_urc.facts.outlines import Floats, Ints
 from geo_urc.inputs.table import Geometries
 
 
-class Holdings(NamedTuple):
-    """Features within each subject.
+class Meeting(NamedTuple):
+    """Pairs of a holder and a feature in it, sorted by holder, then feature.
 
     Attributes
     ----------
     row, feature
-        Pairs that share area (or a point feature that lies in the subject), by subject.
+        Pairs that share area, or a feature without area that lies in the holder.
+    part
+        What they share.
     part_m2
-        Shared area of each pair; NaN for a feature without area.
+        Its area; NaN for a feature without area.
     sure
-        Whether the pair shares more than the positions' accuracy can explain.
-    area_m2, boundary_m
-        Of each subject: total as asked for, and the outline of what was totalled.
+        Whether the part reaches deeper into the holder than accuracy can explain.
     """
 
     row: Ints
     feature: Ints
+    part: Geometries
     part_m2: Floats
     sure: npt.NDArray[np.bool_]
-    area_m2: Floats
-    boundary_m: Floats
 
 
-def hold(
-    geometry: Geometries, features: Geometries, *, overlapping: str, band_m: float
-) -> Holdings:
-    """Return what area of each subject the features take up.
-
-    Parameters
-    ----------
-    geometry
-        Subjects: polygons; None holds nothing.
-    features
-        Footprints; None is left out.
-    overlapping
-        ``"once"``: ground under two footprints counts once (their union).
-        ``"each"``: every footprint counts in full (their sum).
-    band_m
-        Positional accuracy of subject against feature.
-
-    Examples
-    --------
-    >>> green = np.array([shapely.box(0, 0, 10, 10)], dtype=object)
-    >>> dug = np.array([shapely.box(0, 0, 4, 5), shapely.box(2, 0, 6, 5)], dtype=object)
-    >>> hold(green, dug, overlapping="once", band_m=0.1).area_m2.tolist()
-    [30.0]
-    >>> hold(green, dug, overlapping="each", band_m=0.1).area_m2.tolist()
-    [40.0]
-    """
+def meet(geometry: Geometries, features: Geometries, band_m: float) -> Meeting:
+    """Return which holders and features share area; None on either side shares nothing."""
     row, feature = shapely.STRtree(features).query(geometry, predicate="intersects")
     order = np.lexsort((feature, row))
     row, feature = row[order], feature[order]
@@ -73,16 +48,41 @@ def hold(
     edges = shapely.boundary(geometry)
     shapely.prepare(edges)
     sure = reach_into(part, edges[row], band_m) >= max(band_m, NOISE_M)
+    return Meeting(row, feature, part, size, sure)
 
-    n = len(geometry)
-    area = np.bincount(row, np.nan_to_num(size), n).astype(np.float64)
-    boundary = np.bincount(row, shapely.length(part), n).astype(np.float64)
+
+class Holding(NamedTuple):
+    """What each holder holds: total area and the outline of what was totalled."""
+
+    area_m2: Floats
+    boundary_m: Floats
+
+
+def total(met: Meeting, n: int, *, overlapping: str) -> Holding:
+    """Return what area of each of ``n`` holders the features take up.
+
+    Parameters
+    ----------
+    overlapping
+        ``"once"``: ground under two footprints counts once (their union).
+        ``"each"``: every footprint counts in full (their sum).
+
+    Examples
+    --------
+    >>> green = np.array([shapely.box(0, 0, 10, 10)], dtype=object)
+    >>> dug = np.array([shapely.box(0, 0, 4, 5), shapely.box(2, 0, 6, 5)], dtype=object)
+    >>> met = meet(green, dug, band_m=0.1)
+    >>> total(met, 1, overlapping="once").area_m2, total(met, 1, overlapping="each").area_m2
+    (array([30.]), array([40.]))
+    """
+    area = np.bincount(met.row, np.nan_to_num(met.part_m2), n).astype(np.float64)
+    boundary = np.bincount(met.row, shapely.length(met.part), n).astype(np.float64)
     if overlapping == "once":
-        for a, b in runs(row):
+        for a, b in runs(met.row):
             if b - a > 1:
-                union = shapely.union_all(part[a:b])
-                area[row[a]], boundary[row[a]] = union.area, union.length
-    return Holdings(row, feature, size, sure, area, boundary)
+                union = shapely.union_all(met.part[a:b])
+                area[met.row[a]], boundary[met.row[a]] = union.area, union.length
+    return Holding(area, boundary)
 
 
 class Clearance(NamedTuple):

@@ -320,17 +320,13 @@ def held(ctx: Context, *, layer: str, overlapping: str) -> Fact:
     """
     if isinstance(found := _layer(ctx, layer), Fact):
         return Fact(found.value, missing=found.missing, parts={"area_m2": found})
-    got = holdings.hold(
-        ctx.features.geometry,
-        found.features.geometry,
-        overlapping=overlapping,
-        band_m=_band(ctx, found),
-    )
+    met = _met(ctx, ctx.features, found.features)
+    got = holdings.total(met, len(ctx), overlapping=overlapping)
     size = shapely.area(ctx.features.geometry)
 
     def answer(value: Floats, accuracy: Floats) -> Fact:
         value = np.where(ctx.placed, value, np.nan)
-        bounds = _open_above(ctx, found, got, value)
+        bounds = _open_above(ctx, found, met, value)
         return Fact(value, accuracy, _unplaced(ctx), bounds=bounds)
 
     band = _band(ctx, found) * got.boundary_m
@@ -340,7 +336,7 @@ def held(ctx: Context, *, layer: str, overlapping: str) -> Fact:
         share.accuracy,
         share.missing,
         bounds=share.bounds,
-        members=Members(got.row, got.feature, got.sure),
+        members=Members(met.row, met.feature, met.sure),
         parts={"area_m2": answer(got.area_m2, band)},
     )
 
@@ -362,10 +358,11 @@ def held_area(ctx: Context, *, layer: str, besides: str, only: Sequence[str] = (
         counted_area = shapely.union_all(other.features.geometry[counted])
         footprints = shapely.difference(footprints, counted_area)
     band = _band(ctx, found)
-    got = holdings.hold(ctx.features.geometry, footprints, overlapping="once", band_m=band)
+    met = holdings.meet(ctx.features.geometry, footprints, band)
+    got = holdings.total(met, len(ctx), overlapping="once")
     value = np.where(ctx.placed, got.area_m2, np.nan)
     return Fact(
-        value, band * got.boundary_m, _unplaced(ctx), bounds=_open_above(ctx, found, got, value)
+        value, band * got.boundary_m, _unplaced(ctx), bounds=_open_above(ctx, found, met, value)
     )
 
 
@@ -381,7 +378,7 @@ def contributed(ctx: Context, *, layer: str, area: str, only: Sequence[str] = ()
         return found
     features = found.features
     band = _band(ctx, found)
-    got = holdings.hold(ctx.features.geometry, features.geometry, overlapping="each", band_m=band)
+    got = _met(ctx, ctx.features, features)
     size = shapely.area(features.geometry)
     inside = np.where(np.isnan(got.part_m2), 1.0, _ratio(got.part_m2, size[got.feature]))
     rest = shapely.difference(features.geometry[got.feature], ctx.features.geometry[got.row])
@@ -424,19 +421,14 @@ def held_by(ctx: Context, *, layer: str) -> Fact:
     if isinstance(found := _layer(ctx, layer), Fact):
         return Fact(found.value, missing=found.missing, parts={"ids": found})
     n = len(ctx)
-    got = holdings.hold(
-        ctx.features.geometry,
-        found.features.geometry,
-        overlapping="each",
-        band_m=_band(ctx, found),
-    )
+    got = _met(ctx, found.features, ctx.features)  # here the features hold the subjects
     sure, touched = np.zeros(n, bool), np.zeros(n, bool)
-    sure[got.row[got.sure]] = True
-    touched[got.row] = True
+    sure[got.feature[got.sure]] = True
+    touched[got.feature] = True
     uncovered = ctx.placed & ~sure & (ctx.room_m(found) < 0)
     value = np.where(sure, 1.0, np.where(touched | ~ctx.placed, np.nan, 0.0))
-    order = np.lexsort((-np.nan_to_num(got.part_m2), got.row))
-    ids = _joined(got.row[order], found.features.ids[got.feature[order]], n)
+    order = np.lexsort((got.row, -np.nan_to_num(got.part_m2), got.feature))
+    ids = _joined(got.feature[order], found.features.ids[got.row[order]], n)
     return Fact(
         value,
         missing={**_unplaced(ctx), "outside_coverage": uncovered},
@@ -593,11 +585,11 @@ def _layer(ctx: Context, role: str) -> Layer | Fact:
 
 
 def _open_above(
-    ctx: Context, layer: Layer, got: holdings.Holdings, value: Floats
+    ctx: Context, layer: Layer, met: holdings.Meeting, value: Floats
 ) -> tuple[Bound, ...]:
     """Return by how much more a subject may hold: features not mapped, or mapped as points."""
     pointlike = np.zeros(len(ctx), bool)
-    pointlike[got.row[np.isnan(got.part_m2)]] = True
+    pointlike[met.row[np.isnan(met.part_m2)]] = True
     gaps = {
         "outside_coverage": ctx.room_m(layer) < 0,
         "attribute_missing:footprint": pointlike,
@@ -625,6 +617,19 @@ def _nearest(ctx: Context, layer: Layer, centres: distance.Centres) -> distance.
         ("nearest", layer.features.role),
         lambda: distance.nearest(ctx.features.geometry, ctx.rings, centres),
     )
+
+
+def _met(ctx: Context, holders: Features, held: Features) -> holdings.Meeting:
+    """Return which holders and held share area; two whole layers are laid over each other once."""
+    band = float(np.hypot(holders.accuracy_m, held.accuracy_m))
+    layers = [ctx.layer(side.role) for side in (holders, held)]
+    whole = all(
+        layer is not None and layer.features is side
+        for layer, side in zip(layers, (holders, held), strict=True)
+    )
+    share = ctx.shared if whole else ctx.once
+    key = ("met", holders.role, held.role)
+    return share(key, lambda: holdings.meet(holders.geometry, held.geometry, band))
 
 
 def _no_rings(n: int) -> Outlines:

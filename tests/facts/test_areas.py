@@ -47,7 +47,9 @@ def test_overlap_by_hand():
 
 def test_union_overlap_counts_ground_once():
     features = column(box(0, 0, 10, 10), box(5, 0, 15, 10))
-    inside, outline = Areas(features).union_overlap(column(box(0, 0, 20, 2), None, box(50, 0, 51, 1)))
+    inside, outline = Areas(features).union_overlap(
+        column(box(0, 0, 20, 2), None, box(50, 0, 51, 1))
+    )
     assert inside[0] == 30.0  # 15 x 2
     assert outline[0] == 34.0
     assert (inside[1:][~np.isnan(inside[1:])] == 0).all()
@@ -264,7 +266,9 @@ def test_a_narrow_zone_through_the_subject_is_a_reach():
 
 
 def test_parts_of_one_name_are_one_zone():
-    zones = Zones(["a", "b", "a"], column(box(0, 0, 40, 100), box(40, 0, 60, 100), box(60, 0, 99, 100)))
+    zones = Zones(
+        ["a", "b", "a"], column(box(0, 0, 40, 100), box(40, 0, 60, 100), box(60, 0, 99, 100))
+    )
     got = zones.of(column(box(30, 0, 70, 10)), 1.5)
     assert zones.names == ["a", "b"]
     assert (got.zone[0], got.share[0]) == (0, 0.5)
