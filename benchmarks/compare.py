@@ -18,7 +18,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pyogrio
-
 from city import make_city
 
 HERE = Path(__file__).parent

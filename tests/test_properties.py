@@ -29,148 +29,116 @@ DECIDED = ("eligible", "ineligible", "not_applicable")
 OPTIONAL = {("parcels", "special_quota_m2")}
 """An amount that is not asked for is optional: the one field whose absence may decide."""
 ORIGIN = (448_000.0, 4_418_000.0)
-DISTRICTS = ["东城区", "西城区", "朝阳区", "通州区", "大兴区"]
 
 
-def places(largest, smallest=5):
-    """Return boxes somewhere in a city of 1000 m."""
+def places(smallest, largest, low=0, high=300):
+    """Return boxes somewhere in a city of 300 m, crowded enough for much to overlap."""
     return st.builds(
         lambda x, y, w, h: {"box": [x, y, x + w, y + h]},
-        st.integers(0, 900),
-        st.integers(0, 900),
+        st.integers(low, high),
+        st.integers(low, high),
         st.integers(smallest, largest),
         st.integers(smallest, largest),
     )
 
 
-spots = st.builds(lambda x, y: {"point": [x, y]}, st.integers(-300, 1300), st.integers(-300, 1300))
-nothing = st.none()
-yes_no = sampled_from([True, False, None])
+def spots(low, high):
+    return st.builds(lambda x, y: {"point": [x, y]}, *[st.integers(low, high)] * 2)
 
 
-def with_fields(place, **fields):
-    return st.builds(
+AREAS = places(100, 500, -150, 150)
+YES_NO = sampled_from([True, True, True, False, None])
+
+
+def figures(*values):
+    """Return one of the values, or that nothing is stated."""
+    return sampled_from([*values, *values, None])
+
+
+def some(place, most, least=0, **fields):
+    """Return a list of features at such places with such fields."""
+    feature = st.builds(
         lambda p, values: p | {k: v for k, v in values.items() if v is not None},
         place,
         st.fixed_dictionaries(fields),
     )
+    return st.lists(feature, min_size=least, max_size=most)
 
 
-def figures(*values):
-    return sampled_from([*values, None])
+DEMAND = st.shared(YES_NO, key="demand")
+"""What greens and areas say of public demand never contradicts itself."""
+LAYERS = {
+    "parcels": some(
+        places(5, 100), 4, 1,
+        rail_integration=YES_NO,
+        existing_above_gfa_m2=figures(1000, 2000),
+        special_quota_m2=figures(0, 150, 300, 301),
+    ),
+    "projects": some(
+        places(60, 250), 2, 1,
+        approved_gfa_m2=figures(1000),
+        agreement_signed=YES_NO,
+        comprehensive=YES_NO,
+        new_underground_commercial_m2=figures(0, 50, 60),
+        former_total_gfa_m2=figures(100, 120, 0),
+        former_above_gfa_m2=figures(80),
+        planned_above_gfa_m2=figures(80, 60, 90),
+    ),
+    "green_spaces": some(places(80, 300), 2, 1, high_demand=DEMAND),
+    "underground_projects": some(
+        places(5, 60), 2, soil_cover_m=figures(2, 3, 1), use=figures("commerce", "storage")
+    ),
+    "green_amenities": some(
+        places(5, 30) | spots(0, 300), 3,
+        storeys=figures(1, 2), gfa_m2=figures(300, 301), height_m=figures(4),
+    ),
+    "facilities": some(
+        places(5, 20) | spots(0, 300), 2, 1,
+        storeys=figures(1), height_m=figures(4, 4, 5), gfa_m2=figures(300),
+        service_radius_m=figures(1000, 900, 700),
+    ),
+    "courtyards": some(
+        places(10, 40), 2, 1, public_housing=YES_NO, works=figures("restoration", "rebuilding")
+    ),
+    "rail_stations": some(spots(-900, 1200), 3),
+    "hubs": some(AREAS | spots(0, 300), 1),
+    "integration_areas": some(AREAS, 1),
+    "key_areas": some(
+        AREAS, 4,
+        kind=figures("key_area", "business", "functional", "functional", "renewal"),
+        high_demand=DEMAND,
+    ),
+    "blue_lines": some(AREAS, 2),
+    "street_corner_spaces": some(AREAS, 2),
+    "ancient_trees": some(spots(0, 400), 2, protection_m=figures(5, 20)),
+    "memorial_cores": some(places(5, 40), 1),
+    "public_contributions": some(
+        places(5, 60), 3, land_area_m2=figures(200), free=YES_NO, open_to_public=YES_NO
+    ),
+    "heritage": some(places(5, 50) | spots(0, 300), 2),
+    "districts": st.just(
+        [
+            {"name": name, "box": [west, -500, east, 900]}
+            for name, west, east in [
+                ("东城区", -500, 80), ("西城区", 80, 150), ("朝阳区", 150, 200),
+                ("通州区", 200, 300), ("大兴区", 300, 450),
+            ]
+        ]
+    ),
+    "subcentre": st.just([{"box": [200, -500, 250, 900]}]),
+}  # fmt: skip
 
 
 @st.composite
 def cities(draw):
-    """Return role → (features, options): every layer that a rule asks for."""
-    strips = [0, 250, 450, 600, 850, 1100]
-    districts = [
-        {"name": name, "box": [a - 200 * (a == 0), -200, b, 1200]}
-        for name, a, b in zip(DISTRICTS, strips, strips[1:], strict=False)
-    ]
-    demand = draw(yes_no)  # green and area never contradict each other
-    features = {
-        "parcels": draw(
-            st.lists(
-                with_fields(
-                    places(200),
-                    rail_integration=yes_no,
-                    existing_above_gfa_m2=figures(1000, 2000),
-                    special_quota_m2=figures(0, 150, 300, 301),
-                ),
-                min_size=1,
-                max_size=4,
-            )
-        ),
-        "projects": draw(
-            st.lists(
-                with_fields(
-                    places(250),
-                    approved_gfa_m2=figures(1000),
-                    agreement_signed=yes_no,
-                    comprehensive=yes_no,
-                    new_underground_commercial_m2=figures(0, 50),
-                    former_total_gfa_m2=figures(100, 0),
-                    former_above_gfa_m2=figures(80),
-                    planned_above_gfa_m2=figures(80, 60, 90),
-                ),
-                min_size=1,
-                max_size=2,
-            )
-        ),
-        "green_spaces": draw(
-            st.lists(with_fields(places(200, 40), high_demand=sampled_from([demand, None])), min_size=1, max_size=2)
-        ),
-        "underground_projects": draw(
-            st.lists(
-                with_fields(
-                    places(90),
-                    soil_cover_m=figures(1, 2, 3),
-                    use=figures("commerce", "storage"),
-                ),
-                max_size=3,
-            )
-        ),
-        "green_amenities": draw(
-            st.lists(
-                with_fields(places(30) | spots, storeys=figures(1, 2), gfa_m2=figures(300, 301), height_m=figures(4)),
-                max_size=3,
-            )
-        ),
-        "facilities": draw(
-            st.lists(
-                with_fields(
-                    places(20) | spots,
-                    storeys=figures(1),
-                    height_m=figures(4, 5),
-                    gfa_m2=figures(300),
-                    service_radius_m=figures(700, 900, 1000),
-                ),
-                min_size=1,
-                max_size=2,
-            )
-        ),
-        "courtyards": draw(
-            st.lists(
-                with_fields(places(40), public_housing=yes_no, works=figures("restoration", "rebuilding")),
-                min_size=1,
-                max_size=2,
-            )
-        ),
-        "rail_stations": draw(st.lists(spots, max_size=3)),
-        "hubs": draw(st.lists(places(300) | spots, max_size=1)),
-        "integration_areas": draw(st.lists(places(400), max_size=1)),
-        "key_areas": draw(
-            st.lists(
-                with_fields(
-                    places(600, 100),
-                    kind=figures("key_area", "business", "functional", "renewal"),
-                    high_demand=sampled_from([demand, None]),
-                ),
-                max_size=4,
-            )
-        ),
-        "blue_lines": draw(st.lists(places(400), max_size=2)),
-        "street_corner_spaces": draw(st.lists(places(300), max_size=2)),
-        "ancient_trees": draw(st.lists(with_fields(spots, protection_m=figures(5, 20)), max_size=3)),
-        "memorial_cores": draw(st.lists(places(60), max_size=1)),
-        "public_contributions": draw(
-            st.lists(
-                with_fields(places(60), land_area_m2=figures(200), free=yes_no, open_to_public=yes_no),
-                max_size=3,
-            )
-        ),
-        "heritage": draw(st.lists(places(50) | spots, max_size=2)),
-        "districts": districts,
-        "subcentre": [{"box": [600, -200, 700, 1200]}],
-    }  # fmt: skip
+    """Return features by role, and options by role: every layer that a rule asks for."""
+    features = draw(st.fixed_dictionaries(LAYERS))
     options = {}
-    for role in draw(st.sets(sampled_from(sorted(set(features) - {"districts"})), max_size=3)):
+    for role in draw(st.sets(sampled_from(sorted(LAYERS)), max_size=3)):
         options[role] = {"accuracy_m": draw(sampled_from([0.0, 5.0]))}
-    for role in draw(
-        st.sets(sampled_from(["rail_stations", "blue_lines", "green_spaces"]), max_size=2)
-    ):
-        options[role] = options.get(role, {}) | {"coverage": [-100, -100, 700, 1200]}
+    coverable = ["rail_stations", "blue_lines", "green_spaces", "underground_projects"]
+    for role in draw(st.sets(sampled_from(coverable), max_size=2)):
+        options[role] = options.get(role, {}) | {"coverage": [-100, -100, 250, 1200]}
     return features, options
 
 
@@ -277,7 +245,7 @@ def test_what_is_only_partly_mapped_never_decides_otherwise(
     if data.draw(st.booleans()):
         changed = replace(layers[role], datum_known=False)
     else:
-        smaller = make_shape({"box": [200, 200, 500, 500]})
+        smaller = make_shape({"box": [50, 50, 200, 200]})
         changed = replace(layers[role], coverage=smaller, coverage_assumed=False)
     poorer = verdict_table(make_scene(layers | {role: changed}))
     for key, word in poorer.items():
