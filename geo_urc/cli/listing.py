@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from geo_urc.inputs.table import Inputs
     from geo_urc.run import Request
 
-_WIDE = 200
+_WIDE = 2000
 """Columns of a listing that goes to a file or a pipe: nothing is cut off there."""
 _console = Console(highlight=False, markup=False, soft_wrap=True)
 if not _console.is_terminal:
@@ -235,7 +235,7 @@ def template(wanted: Sequence[Role], lang: Lang) -> None:
 def _table(*headings: Text, lang: Lang) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
-        table.add_column(heading.to(lang), no_wrap=True)
+        table.add_column(heading.to(lang), no_wrap=not _console.is_terminal, overflow="fold")
     return table
 
 

@@ -139,12 +139,13 @@ def test_only_some(book):
 
 
 def test_as_of(book):
-    before = book.as_of(dt.date(2000, 1, 1))
-    after = book.as_of(dt.date(2026, 11, 23))
-    assert not before.rules
-    assert set(after.rules) == set(book.rules)
-    issued = next(d.issued for d in book.documents.values() if d.issued)
-    assert len(book.as_of(issued).rules) > len(book.as_of(issued - dt.timedelta(days=1)).rules)
+    """The price measures were issued on 2024-11-20; the toolbox bears no date."""
+    day = dt.date(2024, 11, 20)
+    before = {r.id for r in book.as_of(day - dt.timedelta(days=1)).rules.values()}
+    on_it = {r.id for r in book.as_of(day).rules.values()}
+    assert not any(i.startswith("P") for i in before)
+    assert on_it - before == {r.id for r in book.rules.values() if r.id.startswith("P")}
+    assert set(book.as_of(dt.date(2026, 11, 23)).rules) == set(book.rules)
 
 
 # --- the schema -----------------------------------------------------------------------------------
