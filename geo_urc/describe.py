@@ -133,7 +133,7 @@ def layers_of(book: Rulebook, rule: model.Rule) -> tuple[str, ...]:
             elif key in ("of", "key"):
                 follow(value)
         if spec.question == "formula":
-            for inner in _names(spec.arguments):
+            for inner in model.names_in(spec.arguments):
                 follow(inner)
 
     for leaf in active_leaves(book, rule):
@@ -143,16 +143,6 @@ def layers_of(book: Rulebook, rule: model.Rule) -> tuple[str, ...]:
             for other in layers_of(book, book.rules[rule.id, leaf.each]):
                 found[other] = None
     return tuple(found)
-
-
-def _names(formula: Any) -> list[str]:
-    if isinstance(formula, str):
-        return [formula]
-    if isinstance(formula, Mapping):
-        return [name for terms in formula.values() for name in _names(terms)]
-    if isinstance(formula, list):
-        return [name for term in formula for name in _names(term)]
-    return []
 
 
 def active_leaves(book: Rulebook, rule: model.Rule) -> list[model.Leaf]:

@@ -292,9 +292,13 @@ def share_in(ctx: Context, *, layer: str) -> Fact:
 
 @_question("own_or_area")
 def own_or_area(ctx: Context, *, field: str, layer: str, kind: str) -> Fact:
-    """Answer with a yes/no attribute of the subject, else of the areas that it lies in."""
+    """Answer with a yes/no attribute of the subject, else of the areas that it lies in.
+
+    Where the two contradict each other a person must look.
+    """
     own = own_field(ctx, field, text=False)
     value = own.value.copy()
+    contradicted = np.zeros(len(ctx), bool)
     found = _layer(ctx, layer)
     if not isinstance(found, Fact) and field in found.features.fields:
         kinds = found.features.fields.get("kind", np.full(len(found.features), None, dtype=object))
@@ -303,9 +307,11 @@ def own_or_area(ctx: Context, *, field: str, layer: str, kind: str) -> Fact:
         said = found.features.fields[field][pairs.feature]
         for answer in (0.0, 1.0):  # one area that says yes outweighs others that say no
             rows = pairs.row[said == answer]
+            contradicted[rows[own.value[rows] == 1.0 - answer]] = True
             rows = rows[np.isnan(own.value[rows])]
             value[rows] = answer
-    return Fact(value, missing={f"attribute_missing:{field}": np.isnan(value)})
+    missing = {f"attribute_missing:{field}": np.isnan(value)}
+    return Fact(value, missing=missing, review={"reading_open": contradicted})
 
 
 # --- what subjects hold, and what holds them ---------------------------------------------------

@@ -258,6 +258,33 @@ class Rule(Table):
         return Text(self.title_zh, self.title_en)
 
 
+QUESTIONS = frozenset(
+    [
+        "area",
+        "by_verdict",
+        "clearance",
+        "contributed",
+        "depth",
+        "distance",
+        "formula",
+        "held",
+        "held_area",
+        "held_by",
+        "least",
+        "lookup",
+        "own_or_area",
+        "part",
+        "reached",
+        "served",
+        "share_in",
+        "share_within",
+        "steps",
+        "zone",
+    ]
+)
+"""The questions that ``geo_urc/facts/questions.py`` answers; a test holds the two together."""
+
+
 class Fact(Table):
     """A quantity that rules may name: a question asked of the map, and its arguments."""
 
@@ -295,6 +322,24 @@ class OverlayFile(Table):
     rules: list[Rule] = []
 
 
+def nodes(node: Node | None) -> Iterator[Node]:
+    """Yield a node and every node below it, all readings of a choice included."""
+    match node:
+        case None:
+            return
+        case AllOf():
+            members = [*node.all, *node.unless]
+        case AnyOf():
+            members = node.any
+        case Choose():
+            members = list(node.cases.values())
+        case _:
+            members = []
+    yield node
+    for member in members:
+        yield from nodes(member)
+
+
 def leaves(node: Node | None) -> Iterator[Leaf]:
     """Yield every condition below a node, all readings of a choice included.
 
@@ -304,20 +349,9 @@ def leaves(node: Node | None) -> Iterator[Leaf]:
     >>> [type(leaf).__name__ for leaf in leaves(tree)]
     ['Inside', 'Known']
     """
-    match node:
-        case None | Always():
-            return
-        case AllOf():
-            members = [*node.all, *node.unless]
-        case AnyOf():
-            members = node.any
-        case Choose():
-            members = list(node.cases.values())
-        case _:
-            yield node
-            return
-    for member in members:
-        yield from leaves(member)
+    for each in nodes(node):
+        if not isinstance(each, AllOf | AnyOf | Choose | Always):
+            yield each
 
 
 def fact_of(leaf: Leaf) -> str:
@@ -331,6 +365,17 @@ def fact_of(leaf: Leaf) -> str:
             return leaf.through
         case _:
             return leaf.fact
+
+
+def names_in(formula: Any) -> list[str]:
+    """Return the facts and parameters that a formula names."""
+    if isinstance(formula, str):
+        return [formula]
+    if isinstance(formula, dict):
+        return [name for terms in formula.values() for name in names_in(terms)]
+    if isinstance(formula, list):
+        return [name for term in formula for name in names_in(term)]
+    return []
 
 
 def condition_name(leaf: Leaf) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from sys import float_info
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -159,7 +160,7 @@ def load_rulebook(overlays: Iterable[Path] = (), folder: Path = FOLDER) -> Ruleb
     facts = _read_each(folder.parent / "facts.toml", model.Fact, problems)
     measures: dict[str, model.Measure] = {}
     rules: dict[tuple[str, str | None], model.Rule] = {}
-    origin: dict[str, str] = {}
+    origin = dict.fromkeys(facts, "facts.toml")
     settings: list[tuple[str, dict[str, Any]]] = []
 
     for path in sorted(folder.glob("*.toml"), key=_by_number):
@@ -171,6 +172,7 @@ def load_rulebook(overlays: Iterable[Path] = (), folder: Path = FOLDER) -> Ruleb
         if overlay is None:
             continue
         facts |= overlay.facts
+        origin |= dict.fromkeys(overlay.facts, path.name)
         if overlay.measure:
             _add(overlay.measure, overlay.rules, path.name, measures, rules, origin, problems)
         elif overlay.rules:
@@ -291,6 +293,7 @@ def _add(
                     ),
                 )
             )
+            continue
         rules[rule.id, rule.subject] = rule
 
 
@@ -307,6 +310,8 @@ def _faults(book: Rulebook) -> Iterator[Problem]:
                 *_not_there("文件", "document", measure.document, book.documents),
             )
     catalogue = roles()
+    for name, fact in book.facts.items():
+        yield from _fact_faults(book, name, fact)
     for rule in book.rules.values():
         where = f"{book.origin[book.measure_of(rule).id]}: {rule.id}"
         if rule.subject is None:
@@ -336,12 +341,51 @@ def _faults(book: Rulebook) -> Iterator[Problem]:
                     f"{where}.{model.condition_name(leaf)}",
                     *_not_there("参数", "parameter", named, rule.parameters),
                 )
+        for node in [*model.nodes(rule.applies), *model.nodes(rule.test)]:
+            if isinstance(node, model.Choose):
+                yield from _choice_faults(f"{where}.choose", rule, node)
         for name in rule.results:
             if name not in facts:
                 yield Problem(f"{where}.results", *_not_there("事实", "fact", name, facts))
         for name in rule.headlines:
             if name not in names:
                 yield Problem(f"{where}.headline", *_not_there("条件", "condition", name, names))
+
+
+def _fact_faults(book: Rulebook, name: str, fact: model.Fact) -> Iterator[Problem]:
+    """Yield what a fact names and nothing is: a question, a layer, another fact."""
+    catalogue = roles()
+    known = {*book.facts, *book.values, *(f for role in catalogue.values() for f in role.fields)}
+    where = f"{book.origin[name]}: {name}"
+    if fact.question not in model.QUESTIONS:
+        yield Problem(where, *_not_there("问题", "question", fact.question, model.QUESTIONS))
+    for key in ("layer", "special", "besides"):
+        role = fact.arguments.get(key)
+        if role is not None and role not in catalogue:
+            yield Problem(f"{where}.{key}", *_not_there("图层角色", "layer role", role, catalogue))
+    named = [fact.arguments[key] for key in ("of", "key") if key in fact.arguments]
+    if fact.question == "formula":
+        named += model.names_in(fact.arguments)
+    for other in named:
+        if other not in known:
+            yield Problem(where, *_not_there("事实", "fact", other, known))
+
+
+def _choice_faults(where: str, rule: model.Rule, node: model.Choose) -> Iterator[Problem]:
+    """Yield a choice without its parameter, or with other cases than the parameter has words."""
+    parameter = rule.parameters.get(node.choose)
+    if parameter is None or parameter.choices is None:
+        choices = [key for key, p in rule.parameters.items() if p.choices]
+        yield Problem(
+            where, *_not_there("可选参数", "parameter with choices", node.choose, choices)
+        )
+    elif set(node.cases) != set(parameter.choices):
+        words = ", ".join(parameter.choices)
+        yield Problem(
+            where,
+            Text("cases 与参数的 choices 不一致。", "the cases are not the parameter's choices."),
+            Text(f"应为：{words}。", f"They must be: {words}."),
+        )
 
 
 def _not_there(zh: str, en: str, name: str, known: Iterable[str]) -> tuple[Text, Text]:
@@ -372,6 +416,9 @@ def _parameter_value(parameter: model.Parameter, raw: Any) -> Any:
     if numeric:
         if isinstance(value, bool) or not isinstance(value, float | int):
             raise ValueError(f"{raw!r}")
+        most = 1.0 if parameter.unit == "share" else float_info.max
+        if not 0 <= value <= most:  # also what is not a number at all
+            raise ValueError(f"{raw!r}; 0 ≤ … ≤ {most:g}")
         return float(value)
     if parameter.value is not None and type(value) is not type(parameter.value):
         raise ValueError(f"{raw!r}")
