@@ -200,6 +200,8 @@ def rule_info(
             side = "at_least" if leaf.at_least else "at_most"
             value = book.values[f"{rule.id}.{leaf.limit}"] if leaf.limit else None
             column = columns[leaf.at_most_fact] if leaf.at_most_fact else None
+        if isinstance(leaf, model.Inside):
+            side, value = "inside", 0.0
         return FactLine(
             columns[name],
             title,

@@ -91,16 +91,17 @@ def _block(
 def _margin(
     table: pa.Table, info: LayerInfo, rule: RuleInfo, line: FactLine
 ) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
-    """Return margin and accuracy of a fact: the rule's own for its headline."""
-    if line.column == rule.headline and line.condition is not None:
-        return table[info.column_of(rule.id, "margin")], table[info.column_of(rule.id, "accuracy")]
-    nothing = pa.chunked_array([pa.nulls(table.num_rows, pa.float64())])
+    """Return margin and accuracy of a condition; the band where it gives the rule's margin."""
     if line.side is None or (line.limit_value is None and line.limit_column is None):
+        nothing = pa.chunked_array([pa.nulls(table.num_rows, pa.float64())])
         return nothing, nothing
     value = pc.cast(table[line.column], pa.float64())
     limit = table[line.limit_column] if line.limit_column else pa.scalar(line.limit_value)
     margin = pc.subtract(limit, value) if line.side == "at_most" else pc.subtract(value, limit)
-    return margin, nothing
+    whole = table[info.column_of(rule.id, "margin")]
+    accuracy = table[info.column_of(rule.id, "accuracy")]
+    same = pc.fill_null(pc.equal(margin, whole), False)
+    return margin, pc.if_else(same, accuracy, pa.scalar(None, pa.float64()))
 
 
 def _gaps(reasons: pa.ChunkedArray, rule: RuleInfo) -> pa.Array:

@@ -57,8 +57,8 @@ class FactLine:
     """The limit in words, e.g. ``≤ 800 m``; None for a reported fact."""
     condition: str | None = None
     """Id of the condition in the rule; None for a reported fact."""
-    side: Literal["at_most", "at_least"] | None = None
-    """For a numeric limit: on which side of it values pass."""
+    side: Literal["at_most", "at_least", "inside"] | None = None
+    """For a measured condition: on which side of the limit values pass; inside is from 0."""
     limit_value: float | None = None
     limit_column: str | None = None
     """The column that holds the limit where it is itself computed."""

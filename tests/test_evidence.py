@@ -35,6 +35,10 @@ def result(make_shape):
         "hubs": frame({"box": [5000, 0, 5100, 100]}),
         "green_spaces": frame({"box": [3000, 0, 3100, 100]}),
         "underground_projects": frame({"box": [3000, 0, 3040, 100]}, soil_cover_m=[1.5]),
+        "street_corner_spaces": frame({"box": [0, 500, 100, 600]}),
+        "facilities": frame(
+            {"box": [40, 540, 50, 550]}, height_m=[3.5], gfa_m2=[310.0], service_radius_m=[900.0]
+        ),
     }
     return geo_urc.screen(parcels, layers=layers, lang="en")
 
@@ -57,7 +61,7 @@ def test_columns_and_order(result):
 
 def test_every_subject_rule_and_fact_has_one_row(result):
     frame = result.evidence()
-    assert not frame.duplicated(["subject", "subject_id", "rule", "fact"]).any()
+    assert not frame.duplicated(["subject", "subject_id", "rule", "fact", "limit"]).any()
     for role in result.roles:
         table = result[role]
         rules = {
@@ -87,6 +91,23 @@ def test_a_limit_that_is_a_fact(result):
     assert said["verdict"] == "review"
     limit = row(result, subject_id="parcels-1", rule="T08b", fact="quota_max_m2")
     assert float(limit["value"]) == pytest.approx(150)
+
+
+def test_margins_of_conditions_beside_the_headline(result):
+    """4 m less 3.5 m to spare; 300 m2 less 310 m2: 10 too much. Attributes need no band."""
+    height = row(result, subject="facilities", rule="T07b", fact="height_m")
+    assert (height["margin"], height["limit"]) == (0.5, "≤ 4 m")
+    assert row(result, subject="facilities", rule="T07b", fact="gfa_m2")["margin"] == -10.0
+
+
+def test_a_fact_under_two_limits_has_a_row_for_each(result):
+    """A service radius of 900 m: 100 m over the lower reading, 100 m under the upper."""
+    frame = result.evidence()
+    two = frame[(frame["rule"] == "T07b") & (frame["fact"] == "service_radius_m")]
+    assert dict(zip(two["limit"], two["margin"], strict=True)) == {
+        "≥ 800 m": 100.0,
+        "≥ 1000 m": -100.0,
+    }
 
 
 def test_an_attribute_that_is_not_given_has_no_value_but_a_row(result):
@@ -191,3 +212,17 @@ def test_explain_nothing(result):
 def test_values_as_a_person_reads_them(value, unit, signed, zh, en):
     assert shown(value, unit, "zh", signed=signed) == zh
     assert shown(value, unit, "en", signed=signed) == en
+
+
+def test_of_several_areas_each_shows_its_own_margin(make_shape):
+    """40 m deep in a hub and 100 m from an integration area: 40 is the hub's, not the area's."""
+
+    def frame(box):
+        return gpd.GeoDataFrame(geometry=[make_shape({"box": box})], crs="EPSG:4548")
+
+    layers = {"hubs": frame([-40, -40, 140, 140]), "integration_areas": frame([200, 0, 300, 100])}
+    done = geo_urc.screen(frame([0, 0, 100, 100]), layers=layers, only=["T12"])
+    assert done.parcels["t12_margin"].tolist() == [40.0]
+    area = row(done, fact="integration_area_depth_m")
+    assert float(area["value"]) == -100.0
+    assert pd.isna(area["margin"]) or area["margin"] == -100.0

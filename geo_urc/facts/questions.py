@@ -305,9 +305,9 @@ def own_or_area(ctx: Context, *, field: str, layer: str, kind: str) -> Fact:
         areas = ctx.shared(("areas", layer, kind), lambda: Areas(_only(found, kinds == kind)))
         pairs = areas.overlaps(ctx.features.geometry)
         said = found.features.fields[field][pairs.feature]
-        for answer in (0.0, 1.0):  # one area that says yes outweighs others that say no
+        for answer in (0.0, 1.0):
             rows = pairs.row[said == answer]
-            contradicted[rows[own.value[rows] == 1.0 - answer]] = True
+            contradicted[rows[value[rows] == 1.0 - answer]] = True
             rows = rows[np.isnan(own.value[rows])]
             value[rows] = answer
     missing = {f"attribute_missing:{field}": np.isnan(value)}

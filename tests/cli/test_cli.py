@@ -128,6 +128,7 @@ def test_screen(screened, city):
     assert parcels["rail_distance_m"].tolist() == pytest.approx([400.0, 799.5, 1400.0, 1500.0])
     assert parcels["rail_nearest"].tolist() == ["柳堤"] * 4
     assert parcels["宗地代码"].tolist() == ["A-1", "A-2", "A-3", "A-4"]
+    assert parcels["eligible_rules"].fillna("").tolist() == ["T08a", "", "", ""]
     green = rows(city / "out", "green_spaces")
     # 20 x 20 of 10000 m2; ancient trees were not given
     assert green["underground_share"].tolist() == pytest.approx([0.04])
