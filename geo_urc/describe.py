@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from geo_urc.evaluation import chosen
+from geo_urc.evaluation import active_leaves
 from geo_urc.facts.questions import SEARCH_M
 from geo_urc.policy import model
 from geo_urc.policy.rulebook import Rulebook
@@ -143,15 +143,6 @@ def layers_of(book: Rulebook, rule: model.Rule) -> tuple[str, ...]:
             for other in layers_of(book, book.rules[rule.id, leaf.each]):
                 found[other] = None
     return tuple(found)
-
-
-def active_leaves(book: Rulebook, rule: model.Rule) -> list[model.Leaf]:
-    """Return the conditions of a rule in the reading that its parameters choose."""
-    return [
-        leaf
-        for root in (rule.applies, rule.test)
-        for leaf in model.leaves(chosen(root, rule.id, book.values))
-    ]
 
 
 def facts_of(book: Rulebook, rule: model.Rule) -> list[str]:

@@ -177,21 +177,13 @@ class Evaluation:
         """
         spec = self.scene.book.rules[rule, self.features.role]
         margin, accuracy = np.full(len(self), np.nan), np.full(len(self), np.nan)
-        for leaf in self.active_leaves(spec):
+        for leaf in active_leaves(self.scene.book, spec):
             if model.condition_name(leaf) in spec.headlines:
                 tested = self._leaf(spec, leaf)
                 better = ~(tested.margin <= margin) & ~np.isnan(tested.margin)
                 margin = np.where(better, tested.margin, margin)
                 accuracy = np.where(better, tested.accuracy, accuracy)
         return margin, accuracy
-
-    def active_leaves(self, rule: model.Rule) -> list[model.Leaf]:
-        """Return the conditions of a rule in the reading that its parameters choose."""
-        return [
-            leaf
-            for root in (rule.applies, rule.test)
-            for leaf in model.leaves(chosen(root, rule.id, self.scene.book.values))
-        ]
 
     def _judge(self, rule: model.Rule) -> Outcome:
         result = self._node(rule, chosen(rule.test, rule.id, self.scene.book.values))
@@ -377,6 +369,15 @@ def chosen(node: model.Node | None, rule: str, values: Mapping[str, Any]) -> mod
             )
         case _:
             return node
+
+
+def active_leaves(book: Rulebook, rule: model.Rule) -> list[model.Leaf]:
+    """Return the conditions of a rule in the reading that its parameters choose."""
+    return [
+        leaf
+        for root in (rule.applies, rule.test)
+        for leaf in model.leaves(chosen(root, rule.id, book.values))
+    ]
 
 
 def _empty(fact: Fact) -> Mask:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import shapely
 
 from geo_urc import describe, verdicts
-from geo_urc.evaluation import Evaluation, Scene
+from geo_urc.evaluation import Evaluation, Scene, active_leaves
 from geo_urc.facts.fact import Fact
 from geo_urc.inputs.table import Batch, Inputs, Layer, SourceRecord
 from geo_urc.policy import model
@@ -74,8 +74,6 @@ class Screening:
     ----------
     counts
         Role → rule → verdict → number of subjects so far.
-    by_district
-        Rule of the parcels → (district, verdict) → number of parcels so far.
     """
 
     inputs: Inputs
@@ -269,7 +267,7 @@ def _taken_as_it_is(
 
 
 def _headline_unit(book: Rulebook, rule: model.Rule) -> str | None:
-    for leaf in describe.active_leaves(book, rule):
+    for leaf in active_leaves(book, rule):
         if model.condition_name(leaf) in rule.headlines:
             return describe.fact_unit(book, rule.subject or "", model.fact_of(leaf))
     return None

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from geo_urc import describe
+from geo_urc.evaluation import active_leaves
 from geo_urc.policy.rulebook import Rulebook
 from geo_urc.roles import Role, roles
 from geo_urc.text import Lang, Text
@@ -165,7 +166,7 @@ def rules_whole(book: Rulebook, lang: Lang) -> None:
             lines.append(
                 f"  {Text('图层', 'layers').to(lang)}: {', '.join(describe.layers_of(book, rule))}"
             )
-            for leaf in describe.active_leaves(book, rule):
+            for leaf in active_leaves(book, rule):
                 from geo_urc.policy.model import fact_of
 
                 name = fact_of(leaf)
