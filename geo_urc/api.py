@@ -80,7 +80,9 @@ def screen(
     date = as_of or max(measure.checked_on for measure in book.measures.values())
     inputs = read_inputs(parcels, layers=layers, evaluation_crs=crs, strict=strict)
     below = {k: v for k, v in inputs.parameters.items() if k not in book.changed}
-    book = book.with_parameters(below, "[rules]").with_parameters(parameters or {}, "parameters")
+    base = Path(layers).parent if isinstance(layers, str | Path) else Path()
+    book = book.with_parameters(below, "[rules]", base)
+    book = book.with_parameters(parameters or {}, "parameters")
     book = (book if only is None else book.only(only)).as_of(date)
     return Result(Screening(inputs, book, strict), date, lang)
 

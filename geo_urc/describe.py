@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from geo_urc.evaluation import active_leaves
 from geo_urc.facts.questions import SEARCH_M
@@ -91,15 +91,16 @@ def figure(value: float, unit: str | None) -> Text:
 def limit(book: Rulebook, rule: model.Rule, leaf: model.Leaf) -> Text | None:
     """Return what a condition asks for, in words; None for one that only asks to be known."""
     match leaf:
-        case model.Compare(at_most_fact=str(name)):
-            title = fact_title(book, rule.subject or "", name)
-            return Text(f"≤ {title.zh}", f"≤ {title.en}")
+        case model.Compare() if leaf.limit_fact:
+            title = fact_title(book, rule.subject or "", leaf.limit_fact)
+            sign = "≥" if leaf.side == "at_least" else "≤"
+            return Text(f"{sign} {title.zh}", f"{sign} {title.en}")
         case model.Compare():
             parameter = rule.parameters[leaf.limit or ""]
             value = book.values[f"{rule.id}.{leaf.limit}"]
-            sign = "≥" if leaf.at_least else "≤"
+            sign = "≥" if leaf.side == "at_least" else "≤"
             if parameter.bound == "exclusive":
-                sign = ">" if leaf.at_least else "<"
+                sign = ">" if leaf.side == "at_least" else "<"
             if value is None:
                 return Text(f"{sign} （须提供）", f"{sign} (to be supplied)")
             shown = figure(value, parameter.unit)
@@ -108,6 +109,8 @@ def limit(book: Rulebook, rule: model.Rule, leaf: model.Leaf) -> Text | None:
             return YES_NO[leaf.is_]
         case model.OneOf():
             words = book.values[f"{rule.id}.{leaf.one_of}"]
+            if words is None:
+                return Text("（名录须提供）", "(a list to be supplied)")
             known = roles()[rule.subject or ""].fields.get(leaf.fact)
             labels = [known.words.get(w, w) if known else w for w in words]
             return Text("、".join(labels), ", ".join(words))
@@ -150,8 +153,8 @@ def facts_of(book: Rulebook, rule: model.Rule) -> list[str]:
     names: dict[str, None] = {}
     for leaf in active_leaves(book, rule):
         names[model.fact_of(leaf)] = None
-        if isinstance(leaf, model.Compare) and leaf.at_most_fact:
-            names[leaf.at_most_fact] = None
+        if isinstance(leaf, model.Compare) and leaf.limit_fact:
+            names[leaf.limit_fact] = None
     for name in rule.results:
         names[name] = None
     for name in list(names):
@@ -186,11 +189,12 @@ def rule_info(
         empty = EMPTY.get(spec.question) if spec is not None else None
         if leaf is None:
             return FactLine(columns[name], title, unit, None, feature_column=feature, empty=empty)
-        side, value, column = None, None, None
+        side: Literal["at_most", "at_least", "inside"] | None = None
+        value, column = None, None
         if isinstance(leaf, model.Compare):
-            side = "at_least" if leaf.at_least else "at_most"
+            side = leaf.side
             value = book.values[f"{rule.id}.{leaf.limit}"] if leaf.limit else None
-            column = columns[leaf.at_most_fact] if leaf.at_most_fact else None
+            column = columns[leaf.limit_fact] if leaf.limit_fact else None
         if isinstance(leaf, model.Inside):
             side, value = "inside", 0.0
         return FactLine(
@@ -199,7 +203,7 @@ def rule_info(
             unit,
             limit(book, rule, leaf),
             model.condition_name(leaf),
-            side,  # type: ignore[arg-type]
+            side,
             value,
             column,
             feature,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
 
@@ -12,10 +12,10 @@ import numpy.typing as npt
 import shapely
 
 from geo_urc import verdicts
-from geo_urc.facts.fact import Fact, Mask
+from geo_urc.facts.fact import Fact, Mask, absent
 from geo_urc.facts.outlines import Floats, Outlines, outlines
-from geo_urc.facts.questions import QUESTIONS, own_field
-from geo_urc.inputs.table import Features, Layer
+from geo_urc.facts.questions import QUESTIONS, own_field, required_arguments
+from geo_urc.inputs.table import Features, Layer, SubjectSource, joined_features
 from geo_urc.policy import model
 from geo_urc.policy.rulebook import Rulebook
 from geo_urc.roles import roles
@@ -42,11 +42,14 @@ class Scene:
     ----------
     strict
         Treat what was only assumed (a layer complete everywhere) as not known.
+    streamed
+        The parcels, which are too many to be a layer; facts may look at some of them.
     """
 
     book: Rulebook
     layers: Mapping[str, Layer]
     strict: bool = False
+    streamed: SubjectSource | None = None
     _prepared: dict[object, Any] = field(default_factory=dict)
 
     def shared(self, key: object, build: Callable[[], Built]) -> Built:
@@ -54,6 +57,26 @@ class Scene:
         if key not in self._prepared:
             self._prepared[key] = build()
         return self._prepared[key]
+
+    def parcels(self, key: object, keep: Callable[[Features], Mask]) -> Layer | None:
+        """Return the parcels for which ``keep`` holds, as a layer; one pass over them a key."""
+        return self.shared(("parcels", key), lambda: self._gathered(keep))
+
+    def _gathered(self, keep: Callable[[Features], Mask]) -> Layer | None:
+        if self.streamed is None:
+            layer = self.layers.get("parcels")
+            return layer and replace(layer, features=layer.features.where(keep(layer.features)))
+        source = self.streamed
+        found = (batch.features for batch in source.batches())
+        kept = [features.where(keep(features)) for features in found]
+        nothing = source.empty()
+        return Layer(
+            features=joined_features([nothing.features, *kept]),
+            batch=nothing,
+            output_crs=source.output_crs,
+            source=source.source,
+            datum_known=source.datum_known,
+        )
 
     def evaluation_of(self, role: str) -> Evaluation:
         """Return the evaluation of a layer's own features."""
@@ -104,6 +127,10 @@ class Evaluation:
         """Return a layer, or None if it was not given."""
         return self.scene.layers.get(role)
 
+    def parcels(self, key: object, keep: Callable[[Features], Mask]) -> Layer | None:
+        """Return the parcels for which ``keep`` holds, as a layer; gathered once a key."""
+        return self.scene.parcels(key, keep)
+
     def usable(self, layer: Layer) -> bool:
         """Return whether the layer's and the subjects' datums are known."""
         return layer.datum_known and self.datum_known
@@ -142,15 +169,22 @@ class Evaluation:
     def _ask(self, name: str) -> Fact:
         if name in self.scene.book.values:
             value = self.scene.book.values[name]
-            return Fact(np.full(len(self), np.nan if value is None else float(value)))
+            if value is None:
+                return absent(len(self), f"parameter_missing:{name}")
+            return Fact(np.full(len(self), float(value)))
         spec = self.scene.book.facts.get(name)
         if spec is None:
             text = roles()[self.features.role].fields[name].type == "text"
             return own_field(self, name, text=text)
-        arguments = {key: self._argument(value) for key, value in spec.arguments.items()}
         if spec.question == "formula":  # a formula resolves its own names
-            arguments = spec.arguments
-        return QUESTIONS[spec.question](self, **arguments)
+            return QUESTIONS[spec.question](self, **spec.arguments)
+        arguments = {key: self._argument(value) for key, value in spec.arguments.items()}
+        ask = QUESTIONS[spec.question]
+        for key, value in arguments.items():
+            if value is None and key in required_arguments(ask):
+                reason = f"parameter_missing:{spec.arguments[key]}"
+                return absent(len(self), reason, text=spec.unit is None)
+        return ask(self, **arguments)
 
     def _argument(self, value: Any) -> Any:
         """Return a parameter's value where an argument names one."""
@@ -225,8 +259,8 @@ class Evaluation:
     def _compare(self, rule: model.Rule, leaf: model.Compare) -> Tested:
         fact = self.fact(leaf.fact)
         inclusive = True
-        if leaf.at_most_fact is not None:
-            limits = self.fact(leaf.at_most_fact)
+        if leaf.limit_fact is not None:
+            limits = self.fact(leaf.limit_fact)
             limit, limit_gaps = limits.value, limits.missing
         else:
             name = f"{rule.id}.{leaf.limit}"
@@ -235,7 +269,7 @@ class Evaluation:
             no_limit = {f"parameter_missing:{name}": np.ones(len(self), bool)}
             limit_gaps = no_limit if value is None else {}
             inclusive = rule.parameters[leaf.limit or ""].bound == "inclusive"
-        sign = -1.0 if leaf.at_least is not None else 1.0
+        sign = -1.0 if leaf.side == "at_least" else 1.0
         slack = np.maximum(np.abs(limit), 1.0) * EXACT * (1 if inclusive else -1)
 
         def meets(value: Floats) -> Mask:
@@ -267,7 +301,12 @@ class Evaluation:
 
     def _one_of(self, rule: model.Rule, leaf: model.OneOf) -> Tested:
         fact = self.fact(leaf.fact)
-        allowed = set(self.scene.book.values[f"{rule.id}.{leaf.one_of}"])
+        name = f"{rule.id}.{leaf.one_of}"
+        words = self.scene.book.values[name]
+        gaps = dict(fact.missing)
+        if words is None:
+            gaps[f"parameter_missing:{name}"] = np.ones(len(self), bool)
+        allowed = set(words or ())
         met = np.isin(fact.value.astype(object), list(allowed))
         review = dict(fact.review)
         if fact.alternatives is not None:
@@ -275,7 +314,7 @@ class Evaluation:
             differs = np.zeros(len(self), bool)
             differs[rows[np.isin(values, list(allowed)) != met[rows]]] = True
             review["straddles"] = differs
-        return self._unmeasured(self._settle(leaf, met, fact.missing, review))
+        return self._unmeasured(self._settle(leaf, met, gaps, review))
 
     def _known(self, rule: model.Rule, leaf: model.Known) -> Tested:
         fact = self.fact(leaf.known)

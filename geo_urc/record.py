@@ -146,6 +146,7 @@ def _parameters(book: Rulebook) -> dict[str, dict[str, Any]]:
             "title_en": spec.title_en,
             "source_zh": spec.source_zh,
             "source_en": spec.source_en,
+            "stated_source": book.stated.get(name),
         }
     return record
 

@@ -84,7 +84,7 @@ class Screening:
     @cached_property
     def scene(self) -> Scene:
         """The layers and rules, shared by all batches."""
-        return Scene(self.book, self.inputs.layers, self.strict)
+        return Scene(self.book, self.inputs.layers, self.strict, self.inputs.parcels)
 
     @cached_property
     def plans(self) -> dict[str, SubjectPlan]:
@@ -189,7 +189,9 @@ class Screening:
         book = self.book
         rules = tuple(book.of_subject(role))
         names = dict.fromkeys(n for rule in rules for n in describe.facts_of(book, rule))
-        names |= dict.fromkeys(n for n, spec in book.facts.items() if role in spec.report_for)
+        names |= dict.fromkeys(
+            n for n, spec in book.facts.items() if {role, "*"} & {*spec.report_for}
+        )
         taken = {name.casefold() for name in user.names}
 
         def free(name: str) -> str:

@@ -343,8 +343,9 @@ def _rulebook(
 
     book = load_rulebook(overlays)
     if layers is not None:
-        below = load_settings(layers).rules.items()
-        book = book.with_parameters({k: v for k, v in below if k not in book.changed}, str(layers))
+        given = load_settings(layers).rules.items()
+        below = {k: v for k, v in given if k not in book.changed}
+        book = book.with_parameters(below, str(layers), layers.parent)
     book = book.with_parameters(dict(_pair(text) for text in settings), "--set")
     return book.only(name.strip() for name in only.split(",")) if only else book
 

@@ -99,13 +99,13 @@ def check_settings(raw: Mapping[str, Any], where: str) -> Settings:
     return settings.model_copy(update={"rules": dict(_flat(settings.rules))})
 
 
-def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _flat(table: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield dotted names: TOML reads an unquoted ``T08a.radius_m`` as a nested table."""
     for key, value in table.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
+        if isinstance(value, Mapping) and "." not in key:
+            yield from ((f"{key}.{name}", inner) for name, inner in value.items())
         else:
-            yield prefix + key, value
+            yield key, value
 
 
 def _problem(where: str, detail: ErrorDetails) -> Problem:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -46,6 +46,30 @@ class Features:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def where(self, kept: npt.NDArray[np.bool_]) -> Features:
+        """Return the features for which a mask holds, in the same order."""
+        return Features(
+            role=self.role,
+            ids=self.ids[kept],
+            names=self.names[kept],
+            geometry=self.geometry[kept],
+            fields={name: values[kept] for name, values in self.fields.items()},
+            accuracy_m=self.accuracy_m,
+        )
+
+
+def joined_features(runs: Sequence[Features]) -> Features:
+    """Return runs of one file's features as one."""
+    first = runs[0]
+    return Features(
+        role=first.role,
+        ids=np.concatenate([run.ids for run in runs]),
+        names=np.concatenate([run.names for run in runs]),
+        geometry=np.concatenate([run.geometry for run in runs]),
+        fields={name: np.concatenate([run.fields[name] for run in runs]) for name in first.fields},
+        accuracy_m=first.accuracy_m,
+    )
 
 
 @dataclass(frozen=True)
@@ -174,6 +198,10 @@ class SubjectSource(Protocol):
 
     def batches(self, rows: int = 32_768) -> Iterator[Batch]:
         """Yield all subjects in input order."""
+        ...
+
+    def empty(self) -> Batch:
+        """Return a batch without rows, in the right types."""
         ...
 
 

@@ -55,8 +55,20 @@ class Step(Table):
     value: float
 
 
-Value = bool | float | str | list[str] | dict[str, float] | list[Step] | None
+Value = (
+    bool
+    | float
+    | str
+    | list[str]
+    | dict[str, float]
+    | dict[str, dict[str, float]]
+    | list[Step]
+    | None
+)
 """What a parameter may be."""
+
+Form = Literal["number", "words", "table", "matrix"]
+"""What the user supplies: a number, a list of words, word → number, or word → word → number."""
 
 
 class Parameter(Table):
@@ -71,11 +83,21 @@ class Parameter(Table):
         description="Does the text state it, or is it our reading or another source?"
     )
     choices: list[str] | None = None
+    form: Form | None = Field(
+        None, description="Of a value that the documents do not give and the user supplies."
+    )
+    example: Value = Field(None, description="An invented value of that form, to show it.")
     title_zh: str
     title_en: str
     source_zh: str
     source_en: str
     checked_on: dt.date | None = None
+
+    @model_validator(mode="after")
+    def _form_if_unset(self) -> Parameter:
+        if self.form and self.value is not None:
+            raise ValueError("a form is for a parameter without a value")
+        return self
 
     @property
     def title(self) -> Text:
@@ -96,6 +118,7 @@ class Compare(Condition):
     at_most: str | None = None
     at_least: str | None = None
     at_most_fact: str | None = Field(None, description="A limit that is itself computed.")
+    at_least_fact: str | None = None
     otherwise: Literal["soft_limit", "reading_open"] | None = Field(
         None, description="Failing is review with this reason, not ineligible."
     )
@@ -106,14 +129,25 @@ class Compare(Condition):
 
     @model_validator(mode="after")
     def _one_limit(self) -> Compare:
-        if sum(v is not None for v in (self.at_most, self.at_least, self.at_most_fact)) != 1:
-            raise ValueError("give one of at_most, at_least and at_most_fact")
+        limits = (self.at_most, self.at_least, self.at_most_fact, self.at_least_fact)
+        if sum(v is not None for v in limits) != 1:
+            raise ValueError("give one of at_most, at_least, at_most_fact and at_least_fact")
         return self
 
     @property
     def limit(self) -> str | None:
         """Name of the limiting parameter, unless the limit is a fact."""
         return self.at_most or self.at_least
+
+    @property
+    def limit_fact(self) -> str | None:
+        """Name of the limiting fact, where the limit is computed."""
+        return self.at_most_fact or self.at_least_fact
+
+    @property
+    def side(self) -> Literal["at_most", "at_least"]:
+        """On which side of the limit values pass."""
+        return "at_least" if self.at_least or self.at_least_fact else "at_most"
 
 
 class Is(Condition):
@@ -191,6 +225,7 @@ _KINDS: dict[str, str] = {
     "at_most": "compare",
     "at_least": "compare",
     "at_most_fact": "compare",
+    "at_least_fact": "compare",
 }
 
 
@@ -282,7 +317,7 @@ QUESTIONS = frozenset(
         "zone",
     ]
 )
-"""The questions that ``geo_urc/facts/questions.py`` answers; a test holds the two together."""
+"""The questions that ``geo_urc/facts/questions/`` answers; a test holds the two together."""
 
 
 class Fact(Table):
@@ -297,7 +332,8 @@ class Fact(Table):
         None, description="The fact that names the feature behind this one."
     )
     report_for: list[str] = Field(
-        [], description="Subjects that get the fact as a column even if no rule asks for it."
+        [],
+        description="Subjects that get the fact as a column even if no rule asks for it; * is all.",
     )
 
     @property

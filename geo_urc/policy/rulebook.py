@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from geo_urc.errors import Problem, RulebookError
-from geo_urc.policy import model
+from geo_urc.policy import model, tables
 from geo_urc.roles import roles
 from geo_urc.text import Text
 
@@ -37,6 +37,8 @@ class Rulebook:
         Parameter name (``T08a.radius_m``) → value in force.
     changed
         Names of parameters that differ from the built-in rulebook.
+    stated
+        Parameter name → the source that the user states for a value of their own.
     """
 
     documents: Mapping[str, model.Document]
@@ -46,6 +48,7 @@ class Rulebook:
     values: Mapping[str, Any]
     changed: tuple[str, ...] = ()
     origin: Mapping[str, str] = field(default_factory=dict)
+    stated: Mapping[str, str] = field(default_factory=dict)
 
     def measure_of(self, rule: model.Rule) -> model.Measure:
         """Return the measure that a rule belongs to."""
@@ -108,17 +111,33 @@ class Rulebook:
             kept[key] = rule
         return replace(self, rules=kept)
 
-    def with_parameters(self, settings: Mapping[str, Any], where: str) -> Rulebook:
-        """Return the rulebook with parameters changed; all faults are raised at once."""
+    def with_parameters(
+        self, settings: Mapping[str, Any], where: str, base: Path = Path()
+    ) -> Rulebook:
+        """Return the rulebook with parameters changed; all faults are raised at once.
+
+        Parameters
+        ----------
+        settings
+            Parameter name → value, or a table with ``value`` or ``file`` (a CSV, see
+            :mod:`geo_urc.policy.tables`) and the ``source`` that the user states for it.
+        where
+            What messages call the place of the settings.
+        base
+            Folder that files start from.
+        """
         values, changed, problems = dict(self.values), list(self.changed), []
+        stated = dict(self.stated)
         for name, raw in settings.items():
             if name not in values:
                 problems.append(
                     Problem(f"{where}: {name}", *_not_there("参数", "parameter", name, values))
                 )
                 continue
+            spec = self.parameter(name)
             try:
-                value = _parameter_value(self.parameter(name), raw)
+                raw, source = tables.given(raw, spec.form, base)
+                value = _parameter_value(spec, raw)
             except ValueError as error:
                 problems.append(
                     Problem(
@@ -132,14 +151,17 @@ class Rulebook:
                 )
                 continue
             values[name] = value
-            built_in = self.parameter(name).value
+            stated.pop(name, None)
+            if source:
+                stated[name] = source
+            built_in = spec.value
             if value != built_in and name not in changed:
                 changed.append(name)
             elif value == built_in and name in changed:
                 changed.remove(name)
         if problems:
             raise RulebookError(problems)
-        return replace(self, values=values, changed=tuple(changed))
+        return replace(self, values=values, changed=tuple(changed), stated=stated)
 
 
 def load_rulebook(overlays: Iterable[Path] = (), folder: Path = FOLDER) -> Rulebook:
@@ -157,16 +179,21 @@ def load_rulebook(overlays: Iterable[Path] = (), folder: Path = FOLDER) -> Ruleb
     """
     problems: list[Problem] = []
     documents = _read_each(folder.parent / "documents.toml", model.Document, problems)
-    facts = _read_each(folder.parent / "facts.toml", model.Fact, problems)
+    facts: dict[str, model.Fact] = {}
+    origin: dict[str, str] = {}
+    for path in sorted((folder.parent / "facts").glob("*.toml")):
+        page = _read_each(path, model.Fact, problems)
+        problems.extend(_twice(path.name, page, facts))
+        facts |= page
+        origin |= dict.fromkeys(page, path.name)
     measures: dict[str, model.Measure] = {}
     rules: dict[tuple[str, str | None], model.Rule] = {}
-    origin = dict.fromkeys(facts, "facts.toml")
-    settings: list[tuple[str, dict[str, Any]]] = []
+    settings: list[tuple[Path, dict[str, Any]]] = []
 
     for path in sorted(folder.glob("*.toml"), key=_by_number):
-        page = _read(path, model.MeasureFile, problems)
-        if page:
-            _add(page.measure, page.rules, path.name, measures, rules, origin, problems)
+        sheet = _read(path, model.MeasureFile, problems)
+        if sheet:
+            _add(sheet.measure, sheet.rules, path.name, measures, rules, origin, problems)
     for path in overlays:
         overlay = _read(path, model.OverlayFile, problems)
         if overlay is None:
@@ -183,16 +210,26 @@ def load_rulebook(overlays: Iterable[Path] = (), folder: Path = FOLDER) -> Ruleb
                     Text("补充 [measure] 表。", "Add a [measure] table."),
                 )
             )
-        settings.append((path.name, overlay.parameters))
+        settings.append((path, overlay.parameters))
 
     values = {f"{r.id}.{k}": p.value for r in rules.values() for k, p in r.parameters.items()}
     book = Rulebook(documents, measures, rules, facts, values, (), origin)
     problems.extend(_faults(book))
     if problems:
         raise RulebookError(problems)
-    for name, parameters in settings:
-        book = book.with_parameters(parameters, name)
+    for path, parameters in settings:
+        book = book.with_parameters(parameters, path.name, path.parent)
     return book
+
+
+def _twice(where: str, page: Iterable[str], before: Iterable[str]) -> Iterator[Problem]:
+    """Yield the facts of a file that another file defines as well."""
+    for name in sorted(set(page) & set(before)):
+        yield Problem(
+            f"{where}: {name}",
+            Text("另一个文件已定义同名事实。", "another file defines a fact of this name."),
+            Text("改用别的名称。", "Give it another name."),
+        )
 
 
 def _by_number(path: Path) -> tuple[bool, str, int]:
@@ -410,9 +447,13 @@ def _parameter_value(parameter: model.Parameter, raw: Any) -> Any:
         except tomllib.TOMLDecodeError:
             raise ValueError(f"{raw!r}") from None
     value = _VALUE.validate_python(raw)
+    if parameter.form and not tables.has_form(value, parameter.form):
+        raise ValueError(f"{raw!r}; {tables.FORMS[parameter.form]}")
     if parameter.choices and value not in parameter.choices:
         raise ValueError(f"{raw!r}; {' | '.join(parameter.choices)}")
-    numeric = isinstance(parameter.value, float) or (parameter.value is None and parameter.unit)
+    numeric = isinstance(parameter.value, float) or (
+        parameter.value is None and parameter.unit and parameter.form in (None, "number")
+    )
     if numeric:
         if isinstance(value, bool) or not isinstance(value, float | int):
             raise ValueError(f"{raw!r}")

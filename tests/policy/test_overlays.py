@@ -195,3 +195,110 @@ def test_rules_without_a_measure_are_told(overlay):
     overlay.write_text(head + tail[tail.index("[[rules]]") :], "utf-8")
     with pytest.raises(RulebookError, match="no \\[measure\\]"):
         load_rulebook([overlay])
+
+
+# --- tables that the documents do not give ---------------------------------------------------------
+
+
+OWN_TABLE = """
+[measure]
+id = "X01"
+document = "toolbox-1.0"
+number = "1"
+heading = "本地补充"
+title_zh = "本地用途上限"
+title_en = "A local cap by use"
+checked_on = 2026-11-24
+
+[[rules]]
+id = "X01"
+assess = "quantity"
+subject = "parcels"
+title_zh = "本地用途上限"
+title_en = "A local cap by use"
+explanation_zh = "按用地性质查表。"
+explanation_en = "A cap by land use."
+
+[rules.parameters.caps]
+form = "table"
+example = { "商业" = 1000 }
+unit = "m2"
+basis = "reading"
+title_zh = "各用途上限"
+title_en = "Cap by use"
+source_zh = "由用户提供"
+source_en = "Supplied by the user"
+
+[rules.test]
+id = "cap"
+fact = "planned_gfa_m2"
+at_most_fact = "own_cap_m2"
+
+[facts.own_cap_m2]
+question = "lookup"
+arguments = { key = "land_use", table = "X01.caps" }
+unit = "m2"
+title_zh = "上限"
+title_en = "Cap"
+"""
+
+
+@pytest.fixture
+def with_table(tmp_path):
+    """Return a rulebook with a rule whose table the user has to supply."""
+    path = tmp_path / "own.toml"
+    path.write_text(OWN_TABLE, "utf-8")
+    return load_rulebook([path])
+
+
+def test_a_table_may_be_a_file_with_its_own_source(with_table, tmp_path):
+    (tmp_path / "caps.csv").write_bytes("用途,上限\n商业,1000\n居住,250.5\n".encode("gbk"))
+    setting = {"X01.caps": {"file": "caps.csv", "source": "某区规定第3条"}}
+    book = with_table.with_parameters(setting, "LAYERS.toml", tmp_path)
+    assert book.values["X01.caps"] == {"商业": 1000.0, "居住": 250.5}
+    assert book.stated == {"X01.caps": "某区规定第3条"}
+    assert book.with_parameters({"X01.caps": {"商业": 5}}, "--set").stated == {}
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        ({"file": "none.csv"}, "none.csv"),
+        ({"file": "caps.csv"}, "caps.csv:3"),
+        ({"file": "twice.csv"}, "twice.csv:3"),
+        ({"value": {"商业": -1}}, "-1"),
+        ({"value": {"商业": "many"}}, "many"),
+        ({"value": 3, "origin": "x"}, "origin"),
+        (["商业"], "商业"),
+    ],
+)
+def test_a_table_of_the_wrong_form_is_a_fault(with_table, tmp_path, raw, said):
+    (tmp_path / "caps.csv").write_text("用途,上限\n商业,1000\n居住,许多\n", "utf-8")
+    (tmp_path / "twice.csv").write_text("用途,上限\n商业,1000\n商业,900\n", "utf-8")
+    with pytest.raises(RulebookError, match=said):
+        with_table.with_parameters({"X01.caps": raw}, "LAYERS.toml", tmp_path)
+
+
+def test_without_its_table_a_rule_says_what_to_supply(with_table, make_layer, make_scene):
+    from geo_urc import verdicts
+    from geo_urc.evaluation import Scene
+
+    plot = {"box": [0, 0, 10, 10], "land_use": "商业", "planned_gfa_m2": 1000}
+    layers = {"parcels": make_layer("parcels", [plot, plot | {"land_use": "其他"}])}
+
+    def outcome(book):
+        return Scene(book, layers).evaluation_of("parcels").outcome("X01")
+
+    assert verdicts.reason_column(outcome(with_table))[0] == "parameter_missing:X01.caps"
+    given = with_table.with_parameters({"X01.caps": {"商业": 1000}}, "test")
+    assert verdicts.words(outcome(given)).tolist() == ["eligible", "unknown"]
+
+
+def test_nested_and_quoted_names_of_tables_are_the_same(tmp_path):
+    from geo_urc.inputs import load_settings
+
+    texts = ('[rules]\n"X01.caps" = { "商业" = 5 }', '[rules.X01]\ncaps = { "商业" = 5 }')
+    for text in texts:
+        path = tmp_path / "LAYERS.toml"
+        path.write_text(text, "utf-8")
+        assert load_settings(path).rules == {"X01.caps": {"商业": 5}}

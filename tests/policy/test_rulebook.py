@@ -25,10 +25,10 @@ def broken(tmp_path):
     """Return a function that loads a copy of the rulebook with one file changed."""
 
     def load(name: str, old: str, new: str):
-        for part in ("documents.toml", "facts.toml"):
-            shutil.copy(FOLDER.parent / part, tmp_path / part)
-        shutil.copytree(FOLDER, tmp_path / "rulebook", dirs_exist_ok=True)
-        path = tmp_path / ("" if name == "facts.toml" else "rulebook") / name
+        shutil.copy(FOLDER.parent / "documents.toml", tmp_path)
+        for part in ("facts", "rulebook"):
+            shutil.copytree(FOLDER.parent / part, tmp_path / part, dirs_exist_ok=True)
+        path = tmp_path / ("facts" if name[0].islower() else "rulebook") / name
         text = path.read_text("utf-8")
         assert old in text
         path.write_text(text.replace(old, new, 1), "utf-8")
@@ -221,7 +221,7 @@ def test_the_json_schema_refuses_what_the_model_refuses():
         ),
         ("T08.toml", '"T08"', "T08", ["T08.toml", "line 3"]),
         ("T45.toml", "is = true", "is = true\nat_most = 3", ["T45.toml: rules[0].applies"]),
-        ("facts.toml", 'question = "area"', 'questions = "area"', ["facts.toml: area_m2"]),
+        ("subject.toml", 'question = "area"', 'questions = "area"', ["subject.toml: area_m2"]),
     ],
 )
 def test_a_fault_is_told_with_its_place_and_a_way_on(broken, name, old, new, said):
@@ -232,13 +232,13 @@ def test_a_fault_is_told_with_its_place_and_a_way_on(broken, name, old, new, sai
 
 def test_a_fact_may_not_ask_what_cannot_be_asked(broken):
     """A question, layer or part that does not exist is a fault of the file, not of a run."""
-    problems = broken("facts.toml", 'question = "area"', 'question = "arena"')
-    assert any("facts.toml" in p and "area" in p for p in problems)
+    problems = broken("subject.toml", 'question = "area"', 'question = "arena"')
+    assert any("subject.toml" in p and "area" in p for p in problems)
 
 
 def test_a_layer_of_a_fact_must_be_a_role(broken):
-    problems = broken("facts.toml", 'layer = "rail_stations"', 'layer = "rail_station"')
-    assert any("facts.toml" in p and "rail_stations" in p for p in problems)
+    problems = broken("rail.toml", 'layer = "rail_stations"', 'layer = "rail_station"')
+    assert any("rail.toml" in p and "rail_stations" in p for p in problems)
 
 
 def test_a_choice_must_name_a_parameter_and_have_a_case_for_each_word(broken):

@@ -1,0 +1,104 @@
+"""Questions on how subjects lie to areas: inside, outside, astride."""
+
+from __future__ import annotations
+
+import numpy as np
+import shapely
+
+from geo_urc.facts.areas import Areas
+from geo_urc.facts.fact import Bound, Fact, absent
+from geo_urc.facts.questions.asking import (
+    SEARCH_M,
+    Context,
+    band_m,
+    called,
+    divided,
+    geometry_where,
+    is_empty,
+    joined,
+    layer_or_gap,
+    own_field,
+    question,
+    unplaced,
+)
+
+
+@question("depth")
+def depth(ctx: Context, *, layer: str, kind: str | None = None) -> Fact:
+    """Answer with the metres that the subject lies inside (+) or outside (−) the areas.
+
+    The yes/no part ``inside`` asks for wholly inside, beyond accuracy.
+    """
+    if isinstance(found := layer_or_gap(ctx, layer), Fact):
+        return Fact(found.value, missing=found.missing, parts={"inside": found})
+    mine = np.ones(len(found.features), bool)
+    nameless = np.zeros(len(found.features), bool)
+    if kind is not None:
+        kinds = found.features.fields.get("kind")
+        if kinds is None:
+            gap = absent(len(ctx), "attribute_missing:kind")
+            return Fact(gap.value, missing=gap.missing, parts={"inside": gap})
+        mine, nameless = kinds == kind, is_empty(kinds)
+    geometry, band = ctx.features.geometry, band_m(ctx, found)
+    areas = ctx.shared(("areas", layer, kind), lambda: Areas(geometry_where(found, mine)))
+    got = areas.depth(geometry, band, SEARCH_M)
+
+    close = np.flatnonzero(ctx.placed & ~got.outside)
+    pairs = areas.overlaps(geometry[close])
+    names = joined(close[pairs.row], called(found)[pairs.feature], len(ctx))
+    uncovered = ctx.placed & ~got.inside & (ctx.room_m(found) < 0)
+    missing = {**unplaced(ctx), "outside_coverage": uncovered}
+    if (mine & (shapely.area(found.features.geometry) == 0)).any():  # a point has no extent
+        missing["attribute_missing:extent"] = ctx.placed & ~got.inside
+    if nameless.any():
+        other = ctx.shared(("nameless", layer), lambda: Areas(geometry_where(found, nameless)))
+        missing["attribute_missing:kind"] = (
+            ctx.placed & ~got.inside & ~other.depth(geometry, band, SEARCH_M).outside
+        )
+    within = ctx.placed & ~got.inside & ~got.outside & ~got.straddles
+    answer = Fact(
+        np.where(got.inside, 1.0, np.where(got.outside, 0.0, np.nan)),
+        missing=missing,
+        review={"straddles": got.straddles, "within_accuracy": within},
+    )
+    return Fact(got.depth_m, band, missing, parts={"inside": answer, "names": Fact(names)})
+
+
+@question("share_in")
+def share_in(ctx: Context, *, layer: str) -> Fact:
+    """Answer with the share of the subject's area inside the areas, 0–1."""
+    if isinstance(found := layer_or_gap(ctx, layer), Fact):
+        return found
+    areas = ctx.shared(("areas", layer, None), lambda: Areas(found.features.geometry))
+    inside, outline = areas.union_overlap(ctx.features.geometry)
+    size = shapely.area(ctx.features.geometry)
+    share = np.where(ctx.placed, divided(inside, size), np.nan)
+    more = Bound("high", np.where(ctx.room_m(found) < 0, 1.0, share), "outside_coverage")
+    band = divided(band_m(ctx, found) * outline, size)
+    return Fact(share, band, unplaced(ctx), bounds=(more,))
+
+
+@question("own_or_area")
+def own_or_area(ctx: Context, *, field: str, layer: str, kind: str) -> Fact:
+    """Answer with a yes/no attribute of the subject, else of the areas that it lies in.
+
+    Where the two contradict each other a person must look.
+    """
+    own = own_field(ctx, field, text=False)
+    value = own.value.copy()
+    contradicted = np.zeros(len(ctx), bool)
+    found = layer_or_gap(ctx, layer)
+    if not isinstance(found, Fact) and field in found.features.fields:
+        kinds = found.features.fields.get("kind", np.full(len(found.features), None, dtype=object))
+        areas = ctx.shared(
+            ("areas", layer, kind), lambda: Areas(geometry_where(found, kinds == kind))
+        )
+        pairs = areas.overlaps(ctx.features.geometry)
+        said = found.features.fields[field][pairs.feature]
+        for answer in (0.0, 1.0):
+            rows = pairs.row[said == answer]
+            contradicted[rows[value[rows] == 1.0 - answer]] = True
+            rows = rows[np.isnan(own.value[rows])]
+            value[rows] = answer
+    missing = {f"attribute_missing:{field}": np.isnan(value)}
+    return Fact(value, missing=missing, review={"reading_open": contradicted})

@@ -1,0 +1,97 @@
+"""Questions that the subject alone and other facts answer: attributes, formulas, tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import shapely
+
+from geo_urc.facts import formula
+from geo_urc.facts.fact import Alternatives, Fact, absent
+from geo_urc.facts.outlines import Floats
+from geo_urc.facts.questions.asking import Context, Words, is_empty, question, unplaced
+
+
+@question("area")
+def own_area(ctx: Context) -> Fact:
+    """Answer with the subject's own area in m², exact."""
+    value = np.where(ctx.placed, shapely.area(ctx.features.geometry), np.nan)
+    return Fact(value, missing=unplaced(ctx))
+
+
+@question("part")
+def part_of(ctx: Context, *, of: str, part: str) -> Fact:
+    """Answer with a further column of another fact."""
+    whole = ctx.fact(of)
+    if part in whole.parts:
+        return whole.parts[part]
+    return absent(len(ctx), next(iter(whole.missing), "layer_missing"), text=True)
+
+
+@question("formula")
+def from_formula(ctx: Context, **operation: Any) -> Fact:
+    """Answer with a formula of other facts and parameters."""
+    return formula.evaluate(operation, len(ctx), ctx.fact)
+
+
+@question("lookup")
+def lookup(
+    ctx: Context, *, key: str, table: Mapping[str, float], otherwise: float = np.nan
+) -> Fact:
+    """Answer with the figure that a table gives for a text fact, else the figure elsewhere.
+
+    Without a figure elsewhere, a word that the table lacks has no figure.
+    """
+    of = ctx.fact(key)
+
+    def figures(texts: Words) -> Floats:
+        return np.array([np.nan if t is None else table.get(t, otherwise) for t in texts], float)
+
+    other = of.alternatives and Alternatives(of.alternatives.rows, figures(of.alternatives.values))
+    value = figures(of.value)
+    lacking = np.isnan(value) & ~is_empty(of.value)
+    missing = {**of.missing, f"value_unrecognised:{key}": lacking}
+    return Fact(value, missing=missing, alternatives=other)
+
+
+@question("steps")
+def stepped(ctx: Context, *, of: str, steps: Sequence[Any]) -> Fact:
+    """Answer with the figure of the first step that a value does not exceed.
+
+    A step's own bound belongs to it. Values of 0 or less have no figure. Attributes are
+    exact, so bounds are compared free of the last bits that division leaves.
+    """
+    base = ctx.fact(of)
+    value = np.full(len(ctx), np.nan)
+    for step in reversed(steps):
+        up_to = np.inf if step.up_to is None else step.up_to
+        value[base.value <= up_to * (1 + 1e-12)] = step.value
+    value[base.value <= 0] = np.nan
+    return Fact(value, missing=base.missing)
+
+
+@question("by_verdict")
+def by_verdict(ctx: Context, *, rule: str, **given: Any) -> Fact:
+    """Answer with a figure that hangs on another rule's verdict; else it is not known."""
+    verdict = ctx.verdict(rule)
+    value, settled = np.full(len(ctx), np.nan), np.zeros(len(ctx), bool)
+    for word, figure in given.items():
+        rows = verdict == word
+        fact = formula.evaluate(figure, len(ctx), ctx.fact)
+        value[rows] = fact.value[rows]
+        settled |= rows & ~np.isnan(value)
+    return Fact(value, missing={f"undecided:{rule}": ~settled})
+
+
+@question("least")
+def least(ctx: Context, **candidates: str) -> Fact:
+    """Answer with the name of the candidate whose fact is the smallest (the first of equals)."""
+    facts = [ctx.fact(name) for name in candidates.values()]
+    values = np.column_stack([f.value for f in facts])
+    known = ~np.isnan(values).any(axis=1)
+    names = np.array(list(candidates), dtype=object)
+    value = np.full(len(ctx), None, dtype=object)
+    value[known] = names[np.argmin(values[known], axis=1)]
+    return Fact(value)
