@@ -190,7 +190,10 @@ class Screening:
         rules = tuple(book.of_subject(role))
         names = dict.fromkeys(n for rule in rules for n in describe.facts_of(book, rule))
         names |= dict.fromkeys(
-            n for n, spec in book.facts.items() if {role, "*"} & {*spec.report_for}
+            name
+            for name, spec in book.facts.items()
+            if {role, "*"} & {*spec.report_for}
+            and (spec.report_if is None or spec.report_if in self.inputs.layers)
         )
         taken = {name.casefold() for name in user.names}
 

@@ -336,6 +336,10 @@ class Fact(Table):
         description="Subjects that get the fact as a column even if no rule asks for it; * is all.",
     )
 
+    report_if: str | None = Field(
+        None, description="A role without whose layer `report_for` does not count."
+    )
+
     @property
     def title(self) -> Text:
         """Label in both languages."""

@@ -400,6 +400,10 @@ def _fact_faults(book: Rulebook, name: str, fact: model.Fact) -> Iterator[Proble
         role = fact.arguments.get(key)
         if role is not None and role not in catalogue:
             yield Problem(f"{where}.{key}", *_not_there("图层角色", "layer role", role, catalogue))
+    if fact.report_if is not None and fact.report_if not in catalogue:
+        yield Problem(
+            f"{where}.report_if", *_not_there("图层角色", "layer role", fact.report_if, catalogue)
+        )
     named = [fact.arguments[key] for key in ("of", "key") if key in fact.arguments]
     if fact.question == "formula":
         named += model.names_in(fact.arguments)
