@@ -79,7 +79,7 @@ def screen(
     book = load_rulebook([Path(path) for path in rules])
     date = as_of or max(measure.checked_on for measure in book.measures.values())
     inputs = read_inputs(parcels, layers=layers, evaluation_crs=crs, strict=strict)
-    below = {k: v for k, v in inputs.parameters.items() if k not in book.changed}
+    below = {k: v for k, v in inputs.parameters.items() if k not in book.given}
     base = Path(layers).parent if isinstance(layers, str | Path) else Path()
     book = book.with_parameters(below, "[rules]", base)
     book = book.with_parameters(parameters or {}, "parameters")

@@ -143,7 +143,7 @@ def layers_of(book: Rulebook, rule: model.Rule) -> tuple[str, ...]:
         follow(model.fact_of(leaf))
         if isinstance(leaf, model.Each):
             found[leaf.each] = None
-            for other in layers_of(book, book.rules[rule.id, leaf.each]):
+            for other in layers_of(book, book.known[rule.id, leaf.each]):
                 found[other] = None
     return tuple(found)
 

@@ -201,7 +201,7 @@ class Evaluation:
     def outcome(self, rule: str) -> Outcome:
         """Return the verdicts of a rule with all reasons."""
         if rule not in self._outcomes:
-            self._outcomes[rule] = self._judge(self.scene.book.rules[rule, self.features.role])
+            self._outcomes[rule] = self._judge(self.scene.book.known[rule, self.features.role])
         return self._outcomes[rule]
 
     def headline(self, rule: str) -> tuple[Floats, Floats]:
@@ -209,7 +209,7 @@ class Evaluation:
 
         Of several headline conditions (any of them suffices) the largest margin counts.
         """
-        spec = self.scene.book.rules[rule, self.features.role]
+        spec = self.scene.book.known[rule, self.features.role]
         margin, accuracy = np.full(len(self), np.nan), np.full(len(self), np.nan)
         for leaf in active_leaves(self.scene.book, spec):
             if model.condition_name(leaf) in spec.headlines:
@@ -220,6 +220,8 @@ class Evaluation:
         return margin, accuracy
 
     def _judge(self, rule: model.Rule) -> Outcome:
+        if not self.scene.book.in_force(rule):  # one that a figure hangs on: it is for nobody
+            return verdicts.outcome(len(self), Verdict.NOT_APPLICABLE)
         result = self._node(rule, chosen(rule.test, rule.id, self.scene.book.values))
         if rule.applies is not None:
             applies = self._node(rule, chosen(rule.applies, rule.id, self.scene.book.values))

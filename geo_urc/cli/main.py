@@ -344,7 +344,7 @@ def _rulebook(
     book = load_rulebook(overlays)
     if layers is not None:
         given = load_settings(layers).rules.items()
-        below = {k: v for k, v in given if k not in book.changed}
+        below = {k: v for k, v in given if k not in book.given}
         book = book.with_parameters(below, str(layers), layers.parent)
     book = book.with_parameters(dict(_pair(text) for text in settings), "--set")
     return book.only(name.strip() for name in only.split(",")) if only else book

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
@@ -71,11 +72,21 @@ Form = Literal["number", "words", "table", "matrix"]
 """What the user supplies: a number, a list of words, word → number, or word → word → number."""
 
 
+class Dated(Table):
+    """A value that a parameter takes on a day and keeps until the next."""
+
+    from_: dt.date = Field(alias="from")
+    value: Value
+
+
 class Parameter(Table):
     """A figure or a choice of a rule, with where it comes from."""
 
     value: Value = Field(
         None, description="Left out where the documents give none: unknown until supplied."
+    )
+    values: list[Dated] = Field(
+        [], description="Later values, each from its day on; `value` holds before the first."
     )
     unit: str | None = None
     bound: Literal["inclusive", "exclusive"] = "inclusive"
@@ -92,6 +103,27 @@ class Parameter(Table):
     source_zh: str
     source_en: str
     checked_on: dt.date | None = None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Parameter:
+        days = [dated.from_ for dated in self.values]
+        if any(later <= earlier for earlier, later in pairwise(days)):
+            raise ValueError("give values in the order of their days, each day once")
+        return self
+
+    def at(self, date: dt.date | None) -> Value:
+        """Return the value in force on a day; without a day, the one before any change.
+
+        Examples
+        --------
+        >>> radius = Parameter.model_validate(
+        ...     {"value": 800, "values": [{"from": "2027-01-01", "value": 1000}], "basis": "text",
+        ...      "title_zh": "", "title_en": "", "source_zh": "", "source_en": ""})
+        >>> radius.at(dt.date(2026, 12, 31)), radius.at(dt.date(2027, 1, 1))
+        (800.0, 1000.0)
+        """
+        begun = [dated.value for dated in self.values if date and dated.from_ <= date]
+        return begun[-1] if begun else self.value
 
     @model_validator(mode="after")
     def _form_if_unset(self) -> Parameter:

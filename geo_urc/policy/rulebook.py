@@ -32,13 +32,19 @@ class Rulebook:
     ----------
     measures, rules, facts, documents
         As loaded; rules are keyed by ``(id, subject)`` because one rule may be tested on
-        a green space and on each project under it.
+        a green space and on each project under it. Rules are those asked for, in force.
     values
         Parameter name (``T08a.radius_m``) → value in force.
-    changed
-        Names of parameters that differ from the built-in rulebook.
+    given
+        Names of the parameters that the user set.
     stated
         Parameter name → the source that the user states for a value of their own.
+    known
+        Every rule, asked for or not: others may hang on its verdict.
+    date
+        The day that the rulebook speaks for; None before :meth:`as_of`.
+    resting
+        Rules asked for that are not in force on that day.
     """
 
     documents: Mapping[str, model.Document]
@@ -46,9 +52,12 @@ class Rulebook:
     rules: Mapping[tuple[str, str | None], model.Rule]
     facts: Mapping[str, model.Fact]
     values: Mapping[str, Any]
-    changed: tuple[str, ...] = ()
+    given: tuple[str, ...] = ()
     origin: Mapping[str, str] = field(default_factory=dict)
     stated: Mapping[str, str] = field(default_factory=dict)
+    known: Mapping[tuple[str, str | None], model.Rule] = field(default_factory=dict)
+    date: dt.date | None = None
+    resting: tuple[tuple[str, str | None], ...] = ()
 
     def measure_of(self, rule: model.Rule) -> model.Measure:
         """Return the measure that a rule belongs to."""
@@ -62,8 +71,28 @@ class Rulebook:
         """Return the definition of a parameter by its full name."""
         rule, _, key = name.partition(".")
         return next(
-            r.parameters[key] for r in self.rules.values() if r.id == rule and key in r.parameters
+            r.parameters[key] for r in self.known.values() if r.id == rule and key in r.parameters
         )
+
+    @cached_property
+    def changed(self) -> tuple[str, ...]:
+        """Names of the parameters that the user set to another value than the rulebook's."""
+        return tuple(n for n in self.given if self.values[n] != self.parameter(n).at(self.date))
+
+    def term(self, rule: model.Rule) -> tuple[dt.date | None, dt.date | None]:
+        """Return the first and the last day of a rule, None where not known.
+
+        The measure's own first day, else the day on which its document was issued.
+        """
+        measure = self.measure_of(rule)
+        start = measure.effective_from or self.documents[measure.document].issued
+        return start, measure.effective_until
+
+    def in_force(self, rule: model.Rule) -> bool:
+        """Return whether a rule holds on the day that the rulebook speaks for."""
+        start, end = self.term(rule)
+        day = self.date
+        return day is None or not ((start and day < start) or (end and day > end))
 
     @cached_property
     def parameter_names(self) -> tuple[str, ...]:
@@ -74,7 +103,7 @@ class Rulebook:
     def version(self) -> str:
         """Short hash of everything that can change a verdict."""
         digest = hashlib.sha256()
-        for table in (*self.measures.values(), *self.rules.values(), *self.facts.values()):
+        for table in (*self.measures.values(), *self.known.values(), *self.facts.values()):
             digest.update(table.model_dump_json(by_alias=True).encode())
         digest.update(repr(sorted(self.values.items(), key=lambda item: item[0])).encode())
         return digest.hexdigest()[:12]
@@ -96,20 +125,18 @@ class Rulebook:
         return replace(self, rules=kept)
 
     def as_of(self, date: dt.date) -> Rulebook:
-        """Return the rulebook with the rules in force on a date.
+        """Return the rulebook with the rules and the values in force on a date.
 
-        A measure is in force from its own date, else its document's, where one is known.
+        What the user set stays. Rules that are not in force are told in ``resting``.
         """
-        kept = {}
-        for key, rule in self.rules.items():
-            measure = self.measure_of(rule)
-            start = measure.effective_from or self.documents[measure.document].issued
-            if (start and date < start) or (
-                measure.effective_until and date > measure.effective_until
-            ):
-                continue
-            kept[key] = rule
-        return replace(self, rules=kept)
+        dated = replace(self, date=date)
+        kept = {key: rule for key, rule in self.rules.items() if dated.in_force(rule)}
+        resting = (*self.resting, *(key for key in self.rules if key not in kept))
+        values = {
+            name: value if name in self.given else self.parameter(name).at(date)
+            for name, value in self.values.items()
+        }
+        return replace(dated, rules=kept, values=values, resting=resting)
 
     def with_parameters(
         self, settings: Mapping[str, Any], where: str, base: Path = Path()
@@ -126,7 +153,7 @@ class Rulebook:
         base
             Folder that files start from.
         """
-        values, changed, problems = dict(self.values), list(self.changed), []
+        values, given, problems = dict(self.values), dict.fromkeys(self.given), []
         stated = dict(self.stated)
         for name, raw in settings.items():
             if name not in values:
@@ -154,14 +181,10 @@ class Rulebook:
             stated.pop(name, None)
             if source:
                 stated[name] = source
-            built_in = spec.value
-            if value != built_in and name not in changed:
-                changed.append(name)
-            elif value == built_in and name in changed:
-                changed.remove(name)
+            given[name] = None
         if problems:
             raise RulebookError(problems)
-        return replace(self, values=values, changed=tuple(changed), stated=stated)
+        return replace(self, values=values, given=tuple(given), stated=stated)
 
 
 def load_rulebook(overlays: Iterable[Path] = (), folder: Path = FOLDER) -> Rulebook:
@@ -213,7 +236,7 @@ def load_rulebook(overlays: Iterable[Path] = (), folder: Path = FOLDER) -> Ruleb
         settings.append((path, overlay.parameters))
 
     values = {f"{r.id}.{k}": p.value for r in rules.values() for k, p in r.parameters.items()}
-    book = Rulebook(documents, measures, rules, facts, values, (), origin)
+    book = Rulebook(documents, measures, rules, facts, values, (), origin, known=rules)
     problems.extend(_faults(book))
     if problems:
         raise RulebookError(problems)
@@ -364,6 +387,7 @@ def _faults(book: Rulebook) -> Iterator[Problem]:
                 f"{where}.subject", *_not_there("图层角色", "layer role", rule.subject, catalogue)
             )
             continue
+        yield from _dated_faults(where, rule)
         facts = {*book.facts, *catalogue[rule.subject].fields}
         names = {model.condition_name(leaf) for leaf in model.leaves(rule.test)}
         for leaf in [*model.leaves(rule.applies), *model.leaves(rule.test)]:
@@ -410,6 +434,20 @@ def _fact_faults(book: Rulebook, name: str, fact: model.Fact) -> Iterator[Proble
     for other in named:
         if other not in known:
             yield Problem(where, *_not_there("事实", "fact", other, known))
+
+
+def _dated_faults(where: str, rule: model.Rule) -> Iterator[Problem]:
+    """Yield later values of parameters that are no values of theirs."""
+    for key, parameter in rule.parameters.items():
+        for i, dated in enumerate(parameter.values):
+            try:
+                _parameter_value(parameter, dated.value)
+            except ValueError as error:
+                yield Problem(
+                    f"{where}.parameters.{key}.values[{i}].value",
+                    Text(f"参数值无效：{error}。", f"the value is not valid: {error}."),
+                    Text("须与 value 同类。", "It must be of the same kind as value."),
+                )
 
 
 def _choice_faults(where: str, rule: model.Rule, node: model.Choose) -> Iterator[Problem]:
