@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Any, Literal
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+from typing import Any
 
-from geo_urc.evaluation import active_leaves
+from geo_urc.evaluation import active_leaves, chosen
 from geo_urc.facts.questions import SEARCH_M
+from geo_urc.grounds import definition, grounds_of_fact, grounds_of_rule
 from geo_urc.policy import model
 from geo_urc.policy.rulebook import Rulebook
-from geo_urc.results import UNITS, FactLine, RuleInfo
+from geo_urc.results import UNITS, Conditions, FactLine, RuleInfo
 from geo_urc.roles import roles
 from geo_urc.text import Text
 
@@ -155,6 +157,9 @@ def facts_of(book: Rulebook, rule: model.Rule) -> list[str]:
         names[model.fact_of(leaf)] = None
         if isinstance(leaf, model.Compare) and leaf.limit_fact:
             names[leaf.limit_fact] = None
+        spec = book.facts.get(model.fact_of(leaf))
+        if spec is not None and spec.change and spec.change.of:
+            names[spec.change.of] = None
     for name in rule.results:
         names[name] = None
     for name in list(names):
@@ -181,39 +186,23 @@ def rule_info(
     """
     subject = rule.subject or ""
     measure = book.measure_of(rule)
-
-    def line(name: str, leaf: model.Leaf | None = None) -> FactLine:
-        spec = book.facts.get(name)
-        feature = columns[spec.feature] if spec is not None and spec.feature else None
-        title, unit = fact_title(book, subject, name), fact_unit(book, subject, name)
-        empty = EMPTY.get(spec.question) if spec is not None else None
-        if leaf is None:
-            return FactLine(columns[name], title, unit, None, feature_column=feature, empty=empty)
-        side: Literal["at_most", "at_least", "inside"] | None = None
-        value, column = None, None
-        if isinstance(leaf, model.Compare):
-            side = leaf.side
-            value = book.values[f"{rule.id}.{leaf.limit}"] if leaf.limit else None
-            column = columns[leaf.limit_fact] if leaf.limit_fact else None
-        if isinstance(leaf, model.Inside):
-            side, value = "inside", 0.0
-        return FactLine(
-            columns[name],
-            title,
-            unit,
-            limit(book, rule, leaf),
-            model.condition_name(leaf),
-            side,
-            value,
-            column,
-            feature,
-            empty,
-        )
-
     leaves = [leaf for leaf in active_leaves(book, rule) if not isinstance(leaf, model.Each)]
     tested = {model.fact_of(leaf) for leaf in leaves}
-    lines = list(dict.fromkeys(line(model.fact_of(leaf), leaf) for leaf in leaves))
-    lines += [line(name) for name in facts_of(book, rule) if name not in tested]
+    lines = list(dict.fromkeys(_fact_line(book, rule, leaf, columns) for leaf in leaves))
+    lines += [
+        _reported_line(book, subject, name, columns)
+        for name in facts_of(book, rule)
+        if name not in tested
+    ]
+
+    def conditions(node: model.Node | None) -> Conditions | None:
+        if node is None:
+            return None
+        return _conditions(
+            chosen(node, rule.id, book.values),
+            lambda leaf: lines.index(_fact_line(book, rule, leaf, columns)),
+        )
+
     headline = next(
         (x.column for x in lines if x.condition is not None and x.condition in rule.headlines),
         None,
@@ -242,7 +231,92 @@ def rule_info(
         facts=tuple(lines),
         layers=layers,
         layers_missing=tuple(role for role in layers if role not in given),
+        applies=conditions(rule.applies),
+        test=conditions(rule.test),
+        rests_on={
+            name: plain(book.values[name]) for name in grounds_of_rule(book, rule).parameters
+        },
+        definition=definition(book, rule),
     )
+
+
+def _reported_line(book: Rulebook, subject: str, name: str, columns: Mapping[str, str]) -> FactLine:
+    """Return a fact that is only told."""
+    spec = book.facts.get(name)
+    found = grounds_of_fact(book, subject, name)
+    change = spec.change if spec is not None else None
+    return FactLine(
+        column=columns[name],
+        title=fact_title(book, subject, name),
+        unit=fact_unit(book, subject, name),
+        limit=None,
+        feature_column=columns[spec.feature] if spec is not None and spec.feature else None,
+        empty=EMPTY.get(spec.question) if spec is not None else None,
+        fact=name,
+        layers=tuple(found.layers),
+        fields=tuple(found.fields),
+        parameters=tuple(found.parameters),
+        less=Text(change.less_zh, change.less_en) if change else None,
+        more=Text(change.more_zh, change.more_en) if change else None,
+        share_of=columns.get(change.of) if change and change.of else None,
+    )
+
+
+def _fact_line(
+    book: Rulebook, rule: model.Rule, leaf: model.Leaf, columns: Mapping[str, str]
+) -> FactLine:
+    """Return a fact with what a condition asks of it."""
+    subject = rule.subject or ""
+    told = _reported_line(book, subject, model.fact_of(leaf), columns)
+    asked: dict[str, Any] = {}
+    named: list[str] = []
+    match leaf:
+        case model.Compare() if leaf.limit_fact:
+            limits = grounds_of_fact(book, subject, leaf.limit_fact)
+            asked = {"side": leaf.side, "limit_column": columns[leaf.limit_fact]}
+            asked["layers"] = tuple(dict.fromkeys([*told.layers, *limits.layers]))
+            asked["fields"] = tuple(dict.fromkeys([*told.fields, *limits.fields]))
+            named = list(limits.parameters)
+        case model.Compare():
+            named = [f"{rule.id}.{leaf.limit}"]
+            asked = {"side": leaf.side, "limit_value": book.values[named[0]]}
+            asked["exclusive"] = rule.parameters[leaf.limit or ""].bound == "exclusive"
+        case model.Inside():
+            asked = {"side": "inside", "limit_value": 0.0}
+        case model.Is():
+            asked = {"wanted": ("yes" if leaf.is_ else "no",)}
+        case model.OneOf():
+            named = [f"{rule.id}.{leaf.one_of}"]
+            asked = {"wanted": tuple(book.values[named[0]] or ())}
+    return replace(
+        told,
+        limit=limit(book, rule, leaf),
+        condition=model.condition_name(leaf),
+        parameters=tuple(dict.fromkeys([*told.parameters, *named])),
+        **asked,
+    )
+
+
+def _conditions(node: model.Node | None, place: Callable[[model.Leaf], int]) -> Conditions:
+    """Return how conditions combine; one that always holds is all of nothing."""
+    match node:
+        case model.AllOf():
+            members = [_conditions(member, place) for member in node.all]
+            members += [Conditions("not", (_conditions(m, place),)) for m in node.unless]
+            return Conditions("all", tuple(members))
+        case model.AnyOf():
+            return Conditions("any", tuple(_conditions(member, place) for member in node.any))
+        case model.Each():
+            return Conditions("each", role=node.each)
+        case None | model.Always() | model.Choose():
+            return Conditions("all")
+        case _:
+            return Conditions(
+                "line",
+                line=place(node),
+                otherwise=getattr(node, "otherwise", None),
+                unasked_passes=getattr(node, "missing", None) == "passes",
+            )
 
 
 def plain(value: Any) -> Any:

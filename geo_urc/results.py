@@ -66,6 +66,37 @@ class FactLine:
     """The column that names the feature behind the fact."""
     empty: Text | None = None
     """What an empty value says where nothing is missing, e.g. over 200 m away."""
+    fact: str = ""
+    """Name in the catalogue; the column may have another."""
+    exclusive: bool = False
+    """Whether the limit itself fails."""
+    wanted: tuple[str, ...] | None = None
+    """For a condition on a word (yes and no too): the words that pass."""
+    layers: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
+    parameters: tuple[str, ...] = ()
+    """What the fact is made from; of a condition, its limit included."""
+    less: Text | None = None
+    more: Text | None = None
+    """What brings about a smaller or larger value, with ``{amount}``."""
+    share_of: str | None = None
+    """The column in m² of which the value is a share."""
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """How the conditions of a rule combine."""
+
+    how: Literal["all", "any", "not", "line", "each"]
+    members: tuple[Conditions, ...] = ()
+    line: int | None = None
+    """Of ``line``: place of the condition among the rule's facts."""
+    otherwise: str | None = None
+    """Of ``line``: the reason of a review where not met is for a person to decide."""
+    unasked_passes: bool = False
+    """Of ``line``: whether a value that is not given passes."""
+    role: str | None = None
+    """Of ``each``: whose features must each meet the rule."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +120,12 @@ class RuleInfo:
     facts: tuple[FactLine, ...]
     layers: tuple[str, ...]
     layers_missing: tuple[str, ...]
+    applies: Conditions | None = None
+    test: Conditions | None = None
+    rests_on: Mapping[str, Any] = field(default_factory=dict)
+    """Every parameter that can change the verdict → value; of other rules too."""
+    definition: str = ""
+    """Short hash of the rule and the facts behind it, but for the values of parameters."""
 
     @property
     def prefix(self) -> str:

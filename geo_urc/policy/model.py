@@ -352,6 +352,18 @@ QUESTIONS = frozenset(
 """The questions that ``geo_urc/facts/questions/`` answers; a test holds the two together."""
 
 
+class Change(Table):
+    """How a person brings about another value, in words; ``{amount}`` stands for how much."""
+
+    less_zh: str = Field(pattern=r"\{amount\}")
+    less_en: str = Field(pattern=r"\{amount\}")
+    more_zh: str = Field(pattern=r"\{amount\}")
+    more_en: str = Field(pattern=r"\{amount\}")
+    of: str | None = Field(
+        None, description="The amount in m2 of which the fact is a share: amounts are then in m2."
+    )
+
+
 class Fact(Table):
     """A quantity that rules may name: a question asked of the map, and its arguments."""
 
@@ -362,6 +374,9 @@ class Fact(Table):
     arguments: dict[str, Any] = {}
     feature: str | None = Field(
         None, description="The fact that names the feature behind this one."
+    )
+    change: Change | None = Field(
+        None, description="What would make it less or more; by default its title is used."
     )
     report_for: list[str] = Field(
         [],

@@ -431,6 +431,8 @@ def _fact_faults(book: Rulebook, name: str, fact: model.Fact) -> Iterator[Proble
     named = [fact.arguments[key] for key in ("of", "key") if key in fact.arguments]
     if fact.question == "formula":
         named += model.names_in(fact.arguments)
+    if fact.change and fact.change.of:
+        named.append(fact.change.of)
     for other in named:
         if other not in known:
             yield Problem(where, *_not_there("事实", "fact", other, known))
