@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import shapely
 
-from geo_urc import evidence
+from geo_urc import evidence, explaining
 from geo_urc.inputs import read_inputs
 from geo_urc.policy import load_rulebook
 from geo_urc.record import run_record
@@ -125,7 +125,7 @@ class Result:
 
     def explain(self, subject_id: str, rule: str | None = None) -> str:
         """Return why a subject got its verdicts, in words."""
-        return evidence.explain(self._results, subject_id, rule, self._lang)
+        return explaining.explain(self._results, subject_id, rule, self._lang)
 
     def evidence(self) -> pandas.DataFrame:
         """Return the long form: a row for each subject, rule and fact."""

@@ -11,8 +11,9 @@ import pytest
 
 import geo_urc
 from geo_urc.errors import OutputError
-from geo_urc.evidence import SCHEMA, evidence, shown, write_evidence
+from geo_urc.evidence import SCHEMA, evidence, write_evidence
 from geo_urc.verdicts import LABELS
+from geo_urc.wording import shown
 
 
 @pytest.fixture(scope="module")

@@ -148,11 +148,11 @@ def check(
 @options.shared(options.lang, options.debug)
 def explain(folder: Path, subject_id: str, rule: str | None, lang: Lang, debug: bool) -> int:
     """说明一个对象为何得此结论 / why a subject got its verdicts."""
-    from geo_urc import evidence
+    from geo_urc import explaining
     from geo_urc.stored import load_results
 
     results = load_results(folder, subject_id=subject_id)
-    click.echo(evidence.explain(results, subject_id, rule, lang))
+    click.echo(explaining.explain(results, subject_id, rule, lang))
     return DONE
 
 
