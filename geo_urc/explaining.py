@@ -59,6 +59,7 @@ _WORDS = {
     "missing": Text("缺少图层", "layers missing"),
     "none": Text("无数据", "no data"),
     "eligible": Text("怎样才符合", "what it would take"),
+    "settled": Text("怎样才能判定", "what would settle it"),
     "applicable": Text("怎样才适用", "what it would take for the rule to apply"),
     "room": Text("余量", "what is left"),
     "together": Text("以下 {n} 项须同时满足", "all of these {n}"),
@@ -114,7 +115,10 @@ def _outlook(
     ways = list(dict.fromkeys(told(way) for way in needed.ways))
     if not ways:
         return []
-    aim = heading("applicable" if verdict == "not_applicable" else "eligible")
+    open_only = {c.kind for way in needed.ways for c in way} <= {"supply", "check"}
+    aim = heading(
+        "applicable" if verdict == "not_applicable" else "settled" if open_only else "eligible"
+    )
     if len(ways) == 1:
         (way,) = ways
         many = f" ({heading('together', n=len(way))})" if len(way) > 1 else ""

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 
 from geo_urc import describe
 from geo_urc.errors import OutputError, Problem
+from geo_urc.grounds import grounds_of_rule
 from geo_urc.inputs.table import Inputs, Notice, SetAside, SourceRecord
 from geo_urc.policy.rulebook import Rulebook
 from geo_urc.results import LayerInfo
@@ -59,6 +60,7 @@ def run_record(screening: Screening, *, as_of: dt.date) -> dict[str, Any]:
             }
             for s in set_aside
         ],
+        "not_in_force": _not_in_force(book),
         "layers_missing": _layers_missing(screening),
         "counts": {
             role: {rule: dict(words) for rule, words in rules.items()}
@@ -68,6 +70,25 @@ def run_record(screening: Screening, *, as_of: dt.date) -> dict[str, Any]:
             {role: plan.info for role, plan in screening.plans.items()}, mode="json"
         ),
     }
+
+
+def _not_in_force(book: Rulebook) -> list[dict[str, Any]]:
+    """Return the rules asked for that do not hold on the day, and when they do."""
+    found = []
+    for key in book.resting:
+        rule = book.known[key]
+        start, end = book.term(rule)
+        found.append(
+            {
+                "rule": rule.id,
+                "subject": rule.subject,
+                "title_zh": rule.title_zh,
+                "title_en": rule.title_en,
+                "from": start and start.isoformat(),
+                "until": end and end.isoformat(),
+            }
+        )
+    return found
 
 
 def _layers_missing(screening: Screening) -> dict[str, list[str]]:
@@ -103,10 +124,16 @@ def anything_set_aside(inputs: Inputs) -> bool:
 
 
 def rule_rows(book: Rulebook) -> list[dict[str, Any]]:
-    """Return the rulebook as a table: one row a rule, measures without a test included."""
+    """Return the rulebook as a table: one row a rule, measures without a test included.
+
+    Rules that are not in force on the day that the rulebook speaks for are rows as well.
+    """
     rows = []
-    for rule in book.rules.values():
+    for key, rule in book.known.items():
+        if key not in book.rules and key not in book.resting:
+            continue
         measure = book.measure_of(rule)
+        start, end = book.term(rule)
         cited = describe.citation(book, rule)
         rows.append(
             {
@@ -128,6 +155,9 @@ def rule_rows(book: Rulebook) -> list[dict[str, Any]]:
                 "source_zh": cited.zh,
                 "source_en": cited.en,
                 "checked_on": measure.checked_on.isoformat(),
+                "in_force": key in book.rules if book.date else None,
+                "in_force_from": start and start.isoformat(),
+                "in_force_until": end and end.isoformat(),
             }
         )
     return rows
@@ -135,12 +165,16 @@ def rule_rows(book: Rulebook) -> list[dict[str, Any]]:
 
 def _parameters(book: Rulebook) -> dict[str, dict[str, Any]]:
     record = {}
-    for name in book.parameter_names:
+    entering = dict.fromkeys(book.parameter_names)  # those of other rules too, through facts
+    for rule in book.rules.values():
+        entering |= grounds_of_rule(book, rule).parameters
+    for name in entering:
         spec = book.parameter(name)
         record[name] = {
             "value": describe.plain(book.values[name]),
             "unit": spec.unit,
             "changed": name in book.changed,
+            "dated": bool(spec.values) and name not in book.given,
             "basis": spec.basis,
             "title_zh": spec.title_zh,
             "title_en": spec.title_en,

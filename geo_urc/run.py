@@ -183,7 +183,9 @@ def _rules_table(screening: Screening) -> pa.Table:
         missing = ";".join(rule.layers_missing) if rule else None
         changed = ";".join(rule.changed_parameters) if rule else None
         status = "evaluated" if rule else "not_evaluated" if row["computed"] else "catalogued"
-        del row["computed"]
+        if row["in_force"] is False:
+            status = "not_in_force"
+        del row["computed"], row["in_force"]
         rows.append(
             row
             | {
@@ -193,4 +195,6 @@ def _rules_table(screening: Screening) -> pa.Table:
                 "layers_missing": missing,
             }
         )
-    return pa.Table.from_pylist(rows)
+    table = pa.Table.from_pylist(rows)
+    untyped = [f.with_type(pa.string()) if pa.types.is_null(f.type) else f for f in table.schema]
+    return table.cast(pa.schema(untyped))

@@ -45,6 +45,16 @@ def summary(record: dict[str, Any], request: Request, lang: Lang) -> None:
             numbers = [str(counts.get(word, 0) or "·") for word in LABELS]
             table.add_row(roles()[role].title.to(lang), rule, titles[role, rule].to(lang), *numbers)
     _console.print(table)
+    for rested in record["not_in_force"]:
+        term = _term(rested["from"], rested["until"], None)
+        _say(
+            Text(
+                f"{record['as_of']} 未施行，不判定：{rested['rule']} {rested['title_zh']}（{term.zh}）",
+                f"Not in force on {record['as_of']}, not evaluated: {rested['rule']} "
+                f"{rested['title_en']} ({term.en})",
+            ),
+            lang,
+        )
     missing = record["layers_missing"]
     if missing:
         _say(
@@ -140,20 +150,32 @@ def rule_table(rows: Sequence[dict[str, Any]], lang: Lang) -> None:
     """Print the rulebook, a line a rule."""
     table = _table(
         Text("编号", "id"), Text("分类", "class"), Text("判定方式", "assess"), Text("对象", "subject"),
-        Text("计算", "computed"), Text("名称", "title"), Text("牵头部门", "department"), lang=lang,
+        Text("计算", "computed"), Text("名称", "title"), Text("牵头部门", "department"),
+        Text("施行", "in force"), lang=lang,
     )  # fmt: skip
     for row in rows:
         policy = describe.POLICY_CLASSES.get(row["policy_class"] or "", Text("–", "–"))
         table.add_row(
             row["id"], policy.to(lang), row["assess"], row["subject"] or "–",
             "✓" if row["computed"] else "–", row[f"title_{lang}"], row["department"] or "–",
+            _term(row["in_force_from"], row["in_force_until"], row["in_force"]).to(lang),
         )  # fmt: skip
     _console.print(table)
 
 
+def _term(start: object, end: object, holds: bool | None) -> Text:
+    """Return from when until when a rule holds, and whether on the day that was asked for."""
+    days = f"{start or '…'} – {end or '…'}" if start or end else "–"
+    if holds is None:
+        return Text(days, days)
+    mark = Text("✓", "✓") if holds else Text("未施行", "not in force")
+    return mark if days == "–" else Text(f"{mark.zh} {days}", f"{mark.en} {days}")
+
+
 def rules_whole(book: Rulebook, lang: Lang) -> None:
     """Print everything about the rules of a (reduced) rulebook."""
-    for rule in book.rules.values():
+    for key in (*book.rules, *book.resting):
+        rule = book.known[key]
         measure = book.measure_of(rule)
         policy = describe.POLICY_CLASSES.get(measure.policy_class or "", Text("–", "–"))
         lines = [
@@ -162,6 +184,10 @@ def rules_whole(book: Rulebook, lang: Lang) -> None:
             f"  {policy.to(lang)} · {rule.assess} · {rule.subject or '–'}",
             f"  {rule.explanation_zh if lang == 'zh' else rule.explanation_en}",
         ]
+        start, end = book.term(rule)
+        if start or end:
+            term = _term(start, end, book.in_force(rule) if book.date else None)
+            lines.append(f"  {Text('施行', 'in force').to(lang)}: {term.to(lang)}")
         if rule.computed:
             lines.append(
                 f"  {Text('图层', 'layers').to(lang)}: {', '.join(describe.layers_of(book, rule))}"
@@ -187,6 +213,9 @@ def rules_whole(book: Rulebook, lang: Lang) -> None:
                 f"  {name} = {describe.plain(book.values[name])} {parameter.unit or ''}{flag}  "
                 f"[{parameter.bound}, {basis[parameter.basis].to(lang)}] {source}"
             )
+            for dated in parameter.values:
+                day = Text(f"自 {dated.from_} 起", f"from {dated.from_}").to(lang)
+                lines.append(f"    {day}: {describe.plain(dated.value)} {parameter.unit or ''}")
         _console.print("\n".join(lines), end="\n\n")
 
 

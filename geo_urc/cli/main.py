@@ -65,7 +65,7 @@ def demo(out: Path, lang: Lang, debug: bool) -> int:
 @options.rules
 @options.settings
 @click.option("--only", help="只算这些规则，逗号分隔 / only these rules, by comma: T08a,T20")
-@click.option("--as-of", "as_of", help="判定日期 / date the verdicts speak for (YYYY-MM-DD)")
+@options.as_of
 @click.option(
     "--crs", default="EPSG:4548", show_default=True, help="计算坐标系 / evaluation system"
 )
@@ -183,13 +183,16 @@ def rules() -> None:
 
 @rules.command("list")
 @click.option("--json", "as_json", is_flag=True, help="机读 / for machines")
-@options.shared(options.rules, options.lang, options.debug)
-def rules_list(as_json: bool, overlays: tuple[Path, ...], lang: Lang, debug: bool) -> int:
+@options.shared(options.as_of, options.rules, options.lang, options.debug)
+def rules_list(
+    as_json: bool, as_of: str | None, overlays: tuple[Path, ...], lang: Lang, debug: bool
+) -> int:
     """列出全部措施与条款 / all measures and clauses, computed or catalogued."""
     from geo_urc.cli import listing
     from geo_urc.record import rule_rows
 
-    rows = rule_rows(_rulebook(overlays, ()))
+    book = _rulebook(overlays, ())
+    rows = rule_rows(book if as_of is None else book.as_of(_date(as_of)))
     if as_json:
         _print_json(rows)
     else:
@@ -200,10 +203,11 @@ def rules_list(as_json: bool, overlays: tuple[Path, ...], lang: Lang, debug: boo
 @rules.command("show")
 @click.argument("rule")
 @click.option("--json", "as_json", is_flag=True, help="机读 / for machines")
-@options.shared(options.rules, options.settings, options.lang, options.debug)
+@options.shared(options.as_of, options.rules, options.settings, options.lang, options.debug)
 def rules_show(
     rule: str,
     as_json: bool,
+    as_of: str | None,
     overlays: tuple[Path, ...],
     settings: tuple[str, ...],
     lang: Lang,
@@ -213,8 +217,11 @@ def rules_show(
     from geo_urc.cli import listing
 
     book = _rulebook(overlays, settings, only=rule)
+    if as_of is not None:
+        book = book.as_of(_date(as_of))
     if as_json:
-        _print_json([r.model_dump(mode="json", by_alias=True) for r in book.rules.values()])
+        shown = [book.known[key] for key in (*book.rules, *book.resting)]
+        _print_json([r.model_dump(mode="json", by_alias=True) for r in shown])
     else:
         listing.rules_whole(book, lang)
     return DONE

@@ -8,8 +8,9 @@ from typing import Any
 import click
 
 # option              commands
-# --layers            screen check
-# --rules --set       screen check rules
+# --layers            screen sweep check
+# --rules --set       screen sweep check rules
+# --as-of             screen sweep rules
 # --lang              all
 # --debug             all
 
@@ -38,6 +39,9 @@ settings = click.option(
     multiple=True,
     metavar="NAME=VALUE",
     help="改参数，如 T08a.radius_m=1000 / change a parameter; may be repeated",
+)
+as_of = click.option(
+    "--as-of", "as_of", metavar="YYYY-MM-DD", help="判定日期 / date the verdicts speak for"
 )
 debug = click.option(
     "--debug", is_flag=True, help="出错时显示调用栈 / show the traceback of an error"

@@ -67,6 +67,9 @@ TEXTS: dict[str, Text] = {
     "accuracy": Text("精度（米）", "Accuracy (m)"),
     "policyClass": Text("政策类别", "Policy class"),
     "layersMissing": Text("缺少图层", "Layers not given"),
+    "notInForce": Text("判定日期未施行、未判定的政策", "Not in force on the date, not evaluated"),
+    "from": Text("自", "From"),
+    "until": Text("至", "Until"),
     "none": Text("无。", "None."),
     "noDistrict": Text("（不明）", "(not known)"),
     "perDistrict": Text(
