@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from geo_urc.errors import OutputError, Problem
 from geo_urc.results import FactLine, LayerInfo, Results, RuleInfo
-from geo_urc.text import Lang, Text
+from geo_urc.text import Lang
 
 SCHEMA = pa.schema(
     [
@@ -33,7 +30,6 @@ SCHEMA = pa.schema(
 GAPS = (
     r"(?:layer|attribute|parameter)_missing[^;]*|outside_coverage|geometry_unusable|datum_unknown"
 )
-EXCEL_ROWS = 1_048_575
 
 
 def evidence(results: Results, lang: Lang = "zh") -> pa.Table:
@@ -116,65 +112,3 @@ def _gaps(reasons: pa.ChunkedArray, rule: RuleInfo) -> pa.Array:
 def _named(code: str, rule: RuleInfo) -> str:
     layers = ";".join(f"layer_missing:{role}" for role in rule.layers_missing)
     return layers if code == "layer_missing" and layers else code
-
-
-def write_evidence(table: pa.Table, path: Path) -> None:
-    """Write the long form as ``.parquet``, ``.csv`` (UTF-8 with BOM) or ``.xlsx``.
-
-    Raises
-    ------
-    OutputError
-        Another ending, or more rows than a sheet of Excel holds.
-    """
-    match path.suffix.lower():
-        case ".parquet":
-            import pyarrow.parquet as pq
-
-            pq.write_table(table, path, compression="zstd")
-        case ".csv":
-            import pyarrow.csv as csv
-
-            with path.open("wb") as file:
-                file.write(b"\xef\xbb\xbf")
-                csv.write_csv(table, file)
-        case ".xlsx":
-            _write_excel(table, path)
-        case other:
-            raise OutputError(
-                Problem(
-                    str(path),
-                    Text(f"不支持的格式 {other!r}。", f"the ending {other!r} is not supported."),
-                    Text("用 .parquet、.csv 或 .xlsx。", "Use .parquet, .csv or .xlsx."),
-                )
-            )
-
-
-def _write_excel(table: pa.Table, path: Path) -> None:
-    if table.num_rows > EXCEL_ROWS:
-        raise OutputError(
-            Problem(
-                str(path),
-                Text(
-                    f"共 {table.num_rows} 行，超过 Excel 工作表的上限。",
-                    f"{table.num_rows} rows are more than a sheet of Excel holds.",
-                ),
-                Text("改用 .parquet 或 .csv。", "Use .parquet or .csv."),
-            )
-        )
-    import xlsxwriter
-
-    options = {"strings_to_formulas": False, "strings_to_urls": False, "constant_memory": True}
-    with xlsxwriter.Workbook(path, options) as book:
-        sheet = book.add_worksheet("evidence")
-        sheet.freeze_panes(1, 0)
-        sheet.write_row(0, 0, table.column_names)
-        row = 1
-        for batch in table.to_batches(max_chunksize=10_000):
-            for record in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-                for column, value in enumerate(record):
-                    if isinstance(value, str):
-                        sheet.write_string(row, column, value)
-                    elif value is not None and np.isfinite(value):
-                        sheet.write_number(row, column, value)
-                row += 1
-        sheet.autofilter(0, 0, row - 1, len(table.column_names) - 1)

@@ -13,7 +13,7 @@ from geo_urc.results import LayerInfo, Results
 from geo_urc.text import Text
 
 
-def load_results(folder: Path, *, subject_id: str | None = None) -> Results:
+def load_results(folder: Path, *, subject_id: str | None = None, shapes: bool = True) -> Results:
     """Return a run's record and tables.
 
     Parameters
@@ -22,6 +22,8 @@ def load_results(folder: Path, *, subject_id: str | None = None) -> Results:
         What ``geo-urc screen --out`` wrote.
     subject_id
         Read only the rows of this subject, whatever layer it is in.
+    shapes
+        Whether to read geometries; without them the tables lack those columns.
 
     Raises
     ------
@@ -42,12 +44,12 @@ def load_results(folder: Path, *, subject_id: str | None = None) -> Results:
                 ),
             )
         ) from error
-    tables = {role: _table(folder, info, subject_id) for role, info in infos.items()}
+    tables = {role: _table(folder, info, subject_id, shapes) for role, info in infos.items()}
     return Results(run, infos, tables)
 
 
-def _table(folder: Path, info: LayerInfo, subject_id: str | None) -> pa.Table:
-    names = [c.name for c in info.columns]
+def _table(folder: Path, info: LayerInfo, subject_id: str | None, shapes: bool) -> pa.Table:
+    names = [c.name for c in info.columns if shapes or c.origin not in ("geometry", "raw")]
     key = info.one("id")
     geopackage, parquet = folder / "eligibility.gpkg", folder / f"{info.role}.parquet"
     if geopackage.exists():
@@ -56,8 +58,9 @@ def _table(folder: Path, info: LayerInfo, subject_id: str | None) -> pa.Table:
         geometry = info.one("geometry")
         quoted = (subject_id or "").replace("'", "''")
         where = None if subject_id is None else f"\"{key}\" = '{quoted}'"
-        _, table = read_arrow(geopackage, layer=info.role, where=where)
-        return table.select([n for n in names if n in table.column_names or n == geometry])
+        _, table = read_arrow(geopackage, layer=info.role, where=where, read_geometry=shapes)
+        wanted = [n for n in names if n in table.column_names or (shapes and n == geometry)]
+        return table.select(wanted)
     if parquet.exists():
         import pyarrow.parquet as pq
 

@@ -11,7 +11,8 @@ import pytest
 
 import geo_urc
 from geo_urc.errors import OutputError
-from geo_urc.evidence import SCHEMA, evidence, write_evidence
+from geo_urc.evidence import SCHEMA, evidence
+from geo_urc.tables import write_table
 from geo_urc.verdicts import LABELS
 from geo_urc.wording import shown
 
@@ -134,15 +135,15 @@ def test_a_failed_condition_is_not_missing(result):
 def test_formats(result, tmp_path):
     table = evidence(result._results, "en")
     for ending in (".parquet", ".csv", ".xlsx"):
-        write_evidence(table, tmp_path / f"e{ending}")
+        write_table(table, tmp_path / f"e{ending}", "evidence")
     sheet = openpyxl.load_workbook(tmp_path / "e.xlsx")["evidence"]
     cells = [c for r in sheet.iter_rows() for c in r]
     assert not [c for c in cells if c.data_type == "f"]  # no name becomes a formula
     assert any(c.value == "=1+1" for c in cells)
     with pytest.raises(OutputError):
-        write_evidence(table, tmp_path / "e.doc")
+        write_table(table, tmp_path / "e.doc", "evidence")
     with pytest.raises(OutputError):
-        write_evidence(table, tmp_path / "e")
+        write_table(table, tmp_path / "e", "evidence")
 
 
 def test_same_rows_every_time(result):

@@ -16,6 +16,7 @@ from geo_urc.text import Lang, Text
 from geo_urc.verdicts import LABELS
 
 if TYPE_CHECKING:
+    from geo_urc.comparison import Comparison
     from geo_urc.inputs.table import Inputs
     from geo_urc.run import Request
 
@@ -144,6 +145,72 @@ def rules_ready(inputs: Inputs, book: Rulebook, lang: Lang) -> None:
             "、".join(lacking) or "–",
         )
     _console.print(table)
+
+
+_CHANGES_SHOWN = 20
+_WHY = {
+    "date": Text("另一次的判定日期未施行", "not in force on the other run's date"),
+    "input": Text("另一次没有这类对象的图层", "the other run has no such layer"),
+    "not_evaluated": Text("另一次未判定", "not evaluated in the other run"),
+}
+
+
+def differences(found: Comparison, lang: Lang) -> None:
+    """Print what differs between two runs, the changes counted, and the first of them."""
+    for role, what in found.inputs.items():
+        _say(Text(f"输入不同 {role}：{what}", f"Input differs, {role}: {what}"), lang)
+    for name, what in found.parameters.items():
+        _say(Text(f"参数不同 {name}：{what}", f"Parameter differs, {name}: {what}"), lang)
+    for other in found.others:
+        _say(other, lang)
+    for rule in found.unpaired:
+        side = rule.only_in.upper()
+        _say(
+            Text(
+                f"仅在 {side} 判定：{rule.subject} {rule.rule}（{_WHY[rule.why].zh}）",
+                f"Only in {side}: {rule.subject} {rule.rule} ({_WHY[rule.why].en})",
+            ),
+            lang,
+        )
+    total = found.changes.num_rows
+    _say(
+        Text(
+            f"结论相同 {found.unchanged} 个，不同 {total} 个。",
+            f"{found.unchanged} verdicts are the same, {total} are not.",
+        ),
+        lang,
+    )
+    if not total:
+        return
+    table = _table(
+        Text("对象", "subject"), Text("规则", "rule"), Text("原结论", "from"),
+        Text("现结论", "to"), Text("起因", "cause"), Text("数量", "count"), lang=lang,
+    )  # fmt: skip
+    for row in found.summary().to_pylist():
+        before, after = (LABELS[w].to(lang) if w else "–" for w in (row["from"], row["to"]))
+        table.add_row(
+            roles()[row["subject"]].title.to(lang), row["rule"] or "–", before, after,
+            _causes(row["cause"], lang), str(row["count_all"]),
+        )  # fmt: skip
+    _console.print(table)
+    for row in found.changes.slice(0, _CHANGES_SHOWN).to_pylist():
+        told = [row[key] for key in ("facts", "parameters", "inputs") if row[key]]
+        verdicts = (LABELS[w].to(lang) if w else "–" for w in (row["from"], row["to"]))
+        head = f"{row['subject_id']} {row['rule'] or ''}".strip()
+        why = " | ".join([_causes(row["cause"], lang), *told])
+        _console.print(f"{head}: {' → '.join(verdicts)} | {why}")
+    if total > _CHANGES_SHOWN:
+        more = total - _CHANGES_SHOWN
+        _say(
+            Text(f"另有 {more} 个，用 --out 写出全部。", f"{more} more: write them with --out."),
+            lang,
+        )
+
+
+def _causes(joined: str, lang: Lang) -> str:
+    from geo_urc.comparison import CAUSES
+
+    return Text("、", ", ").to(lang).join(CAUSES[cause].to(lang) for cause in joined.split(";"))
 
 
 def rule_table(rows: Sequence[dict[str, Any]], lang: Lang) -> None:

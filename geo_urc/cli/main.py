@@ -156,22 +156,50 @@ def explain(folder: Path, subject_id: str, rule: str | None, lang: Lang, debug: 
     return DONE
 
 
+@cli.command()
+@click.argument("a", type=click.Path(path_type=Path, file_okay=False), metavar="DIR_A")
+@click.argument("b", type=click.Path(path_type=Path, file_okay=False), metavar="DIR_B")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="逐条写出 / every change: .csv | .xlsx | .parquet | .json",
+)
+@options.shared(options.lang, options.debug)
+def diff(a: Path, b: Path, out: Path | None, lang: Lang, debug: bool) -> int:
+    """比较两次结果：哪些结论变了，为什么 / which verdicts changed between two runs, and why."""
+    from geo_urc.cli import listing
+    from geo_urc.comparison import compare
+    from geo_urc.stored import load_results
+    from geo_urc.tables import check_ending, write_table
+
+    if out is not None:
+        check_ending(out)
+    found = compare(load_results(a, shapes=False), load_results(b, shapes=False), lang)
+    listing.differences(found, lang)
+    if out is not None:
+        write_table(found.changes, out, "diff")
+        n = found.changes.num_rows
+        click.echo(Text(f"{n} 行：{out}", f"{n} rows: {out}").to(lang))
+    return DONE
+
+
 @cli.command("evidence")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.option(
     "--out",
     required=True,
     type=click.Path(path_type=Path, dir_okay=False),
-    help=".parquet | .csv | .xlsx",
+    help=".parquet | .csv | .xlsx | .json",
 )
 @options.shared(options.lang, options.debug)
 def evidence_command(folder: Path, out: Path, lang: Lang, debug: bool) -> int:
     """导出逐条依据 / write the long form: subject, rule, fact, limit, margin, source."""
     from geo_urc import evidence
     from geo_urc.stored import load_results
+    from geo_urc.tables import write_table
 
     table = evidence.evidence(load_results(folder), lang)
-    evidence.write_evidence(table, out)
+    write_table(table, out, "evidence")
     click.echo(Text(f"{table.num_rows} 行：{out}", f"{table.num_rows} rows: {out}").to(lang))
     return DONE
 
