@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -51,9 +50,14 @@ class Scene:
     strict: bool = False
     streamed: SubjectSource | None = None
     _prepared: dict[object, Any] = field(default_factory=dict)
+    _evaluations: dict[str, Evaluation] = field(default_factory=dict)
+
+    def under(self, book: Rulebook) -> Scene:
+        """Return the same layers, with what has been prepared from them, under other parameters."""
+        return replace(self, book=book, _evaluations={})
 
     def shared(self, key: object, build: Callable[[], Built]) -> Built:
-        """Return what is built once for all subjects."""
+        """Return what is built once for all subjects, from layers and what the key names alone."""
         if key not in self._prepared:
             self._prepared[key] = build()
         return self._prepared[key]
@@ -80,10 +84,10 @@ class Scene:
 
     def evaluation_of(self, role: str) -> Evaluation:
         """Return the evaluation of a layer's own features."""
-        layer = self.layers[role]
-        return self.shared(
-            ("evaluation", role), lambda: Evaluation(layer.features, self, layer.datum_known)
-        )
+        if role not in self._evaluations:
+            layer = self.layers[role]
+            self._evaluations[role] = Evaluation(layer.features, self, layer.datum_known)
+        return self._evaluations[role]
 
 
 class Evaluation:
@@ -113,15 +117,30 @@ class Evaluation:
 
     # --- what questions may use ---------------------------------------------------------------
 
-    @cached_property
+    def again(self, scene: Scene, stale: Collection[str]) -> Evaluation:
+        """Return the same subjects under other parameters.
+
+        Parameters
+        ----------
+        scene
+            The same layers.
+        stale
+            Facts that the parameters may have changed; the others are kept.
+        """
+        other = Evaluation(self.features, scene, self.datum_known)
+        other._once = self._once
+        other._facts = {name: fact for name, fact in self._facts.items() if name not in stale}
+        return other
+
+    @property
     def rings(self) -> Outlines:
         """Outlines of the subjects."""
-        return outlines(self.features.geometry)
+        return self.once("rings", lambda: outlines(self.features.geometry))
 
-    @cached_property
+    @property
     def placed(self) -> Mask:
         """Subjects with a usable geometry."""
-        return ~shapely.is_missing(self.features.geometry)
+        return self.once("placed", lambda: ~shapely.is_missing(self.features.geometry))
 
     def layer(self, role: str) -> Layer | None:
         """Return a layer, or None if it was not given."""
@@ -155,7 +174,7 @@ class Evaluation:
         return self.scene.shared(key, build)
 
     def once(self, key: object, build: Callable[[], Built]) -> Built:
-        """Return what is worked out once for these subjects."""
+        """Return what is worked out once for these subjects, from what the key names alone."""
         if key not in self._once:
             self._once[key] = build()
         return self._once[key]

@@ -183,3 +183,31 @@ class Results:
     layers: dict[str, LayerInfo]
     tables: dict[str, pa.Table] = field(default_factory=dict)
     context: tuple[ContextLayer, ...] = ()
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Verdicts counted under each of several values of one parameter.
+
+    Attributes
+    ----------
+    parameter, title, unit
+        Full name, label and unit code of the parameter.
+    values
+        In the order in which they were asked for.
+    rules
+        ``(rule, subject)`` → title of the rules whose verdicts hang on the parameter.
+    subjects
+        Subject role → title.
+    table
+        A row for each subject, rule and value: number of subjects by verdict, and their
+        area in m² (``eligible_m2`` …).
+    """
+
+    parameter: str
+    title: Text
+    unit: str | None
+    values: tuple[Any, ...]
+    rules: Mapping[tuple[str, str], Text]
+    subjects: Mapping[str, Text]
+    table: pa.Table

@@ -26,7 +26,7 @@ ARROW = [
     {"screening"},
     {"record", "outputs", "evidence", "changes", "comparison"},
     {"wording"},
-    {"run", "stored", "explaining"},
+    {"run", "stored", "explaining", "sweep"},
     {"api"},
     {"cli"},
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -18,6 +19,7 @@ from geo_urc.verdicts import LABELS
 if TYPE_CHECKING:
     from geo_urc.comparison import Comparison
     from geo_urc.inputs.table import Inputs
+    from geo_urc.results import Sweep
     from geo_urc.run import Request
 
 _WIDE = 2000
@@ -145,6 +147,25 @@ def rules_ready(inputs: Inputs, book: Rulebook, lang: Lang) -> None:
             "、".join(lacking) or "–",
         )
     _console.print(table)
+
+
+def sweep_table(found: Sweep, out: Path, lang: Lang) -> None:
+    """Print the verdicts under each value, and the files."""
+    table = _table(
+        Text(found.parameter, found.parameter), Text("对象", "subject"), Text("规则", "rule"),
+        *LABELS.values(), lang=lang,
+    )  # fmt: skip
+    for row in found.table.to_pylist():
+        value = row["value"]
+        table.add_row(
+            f"{value:.10g}" if isinstance(value, float) else str(value),
+            found.subjects[row["subject"]].to(lang),
+            row["rule"],
+            *(str(row[word] or "·") for word in LABELS),
+        )
+    _console.print(table)
+    for name in ("sweep.html", "sweep.csv", "sweep.svg", "run.json"):
+        _console.print(str(out / name))
 
 
 _CHANGES_SHOWN = 20

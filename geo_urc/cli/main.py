@@ -64,21 +64,15 @@ def demo(out: Path, lang: Lang, debug: bool) -> int:
 )
 @options.rules
 @options.settings
-@click.option("--only", help="只算这些规则，逗号分隔 / only these rules, by comma: T08a,T20")
+@options.only
 @options.as_of
-@click.option(
-    "--crs", default="EPSG:4548", show_default=True, help="计算坐标系 / evaluation system"
-)
+@options.crs
 @click.option(
     "--outputs", default="gpkg,map,report", show_default=True, help="输出内容 / what to write"
 )
 @click.option("--format", "formats", default="gpkg", show_default=True, help="gpkg,parquet,csv")
-@click.option("--overwrite", is_flag=True, help="替换以前的结果 / replace an earlier result")
-@click.option(
-    "--strict",
-    is_flag=True,
-    help="覆盖范围和坐标基准的假定一律作资料不足 / what is only assumed gives unknown",
-)
+@options.overwrite
+@options.strict
 @options.shared(options.lang, options.debug)
 def screen(
     parcels: str,
@@ -154,6 +148,63 @@ def explain(folder: Path, subject_id: str, rule: str | None, lang: Lang, debug: 
     results = load_results(folder, subject_id=subject_id)
     click.echo(explaining.explain(results, subject_id, rule, lang))
     return DONE
+
+
+@cli.command()
+@click.argument("parcels")
+@options.layers
+@click.option(
+    "--over",
+    required=True,
+    metavar="NAME=VALUES",
+    help="如 T08a.radius_m=500:1200:100（含终点）或 T08a.cover=any,share / start:stop:step or a list",
+)
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="输出文件夹 / output folder",
+)
+@options.rules
+@options.settings
+@options.only
+@options.as_of
+@options.crs
+@options.overwrite
+@options.strict
+@options.shared(options.lang, options.debug)
+def sweep(
+    parcels: str,
+    layers: Path | None,
+    over: str,
+    out: Path,
+    overlays: tuple[Path, ...],
+    settings: tuple[str, ...],
+    only: str | None,
+    as_of: str | None,
+    crs: str,
+    overwrite: bool,
+    strict: bool,
+    lang: Lang,
+    debug: bool,
+) -> int:
+    """扫描一个参数：表格和图 / one parameter over many values, as a table and a chart."""
+    from geo_urc.cli import listing
+    from geo_urc.inputs import read_inputs
+    from geo_urc.outputs.staging import ready
+    from geo_urc.record import anything_set_aside
+    from geo_urc.sweep import run_sweep, sweep_plan
+
+    date = _date(as_of)
+    book = _rulebook(overlays, settings, layers, only).as_of(date)
+    plan = sweep_plan(book, over)
+    ready(out, overwrite=overwrite)
+    inputs = read_inputs(parcels, layers=layers, evaluation_crs=crs, strict=strict)
+    found = run_sweep(
+        inputs, book, plan, out, as_of=date, strict=strict, lang=lang, overwrite=overwrite
+    )
+    listing.sweep_table(found, out, lang)
+    return SET_ASIDE if anything_set_aside(inputs) else DONE
 
 
 @cli.command()

@@ -11,6 +11,7 @@ import click
 # --layers            screen sweep check
 # --rules --set       screen sweep check rules
 # --as-of             screen sweep rules
+# --only --crs …      screen sweep
 # --lang              all
 # --debug             all
 
@@ -42,6 +43,18 @@ settings = click.option(
 )
 as_of = click.option(
     "--as-of", "as_of", metavar="YYYY-MM-DD", help="判定日期 / date the verdicts speak for"
+)
+only = click.option("--only", help="只算这些规则，逗号分隔 / only these rules, by comma: T08a,T20")
+crs = click.option(
+    "--crs", default="EPSG:4548", show_default=True, help="计算坐标系 / evaluation system"
+)
+overwrite = click.option(
+    "--overwrite", is_flag=True, help="替换以前的结果 / replace an earlier result"
+)
+strict = click.option(
+    "--strict",
+    is_flag=True,
+    help="覆盖范围和坐标基准的假定一律作资料不足 / what is only assumed gives unknown",
 )
 debug = click.option(
     "--debug", is_flag=True, help="出错时显示调用栈 / show the traceback of an error"
