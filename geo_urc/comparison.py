@@ -158,6 +158,8 @@ class _Runs:
             if "sha256" in keys:
                 paths = dict.fromkeys([x["path"], y["path"]])
                 found[role] = f"{' → '.join(paths)} (SHA-256)"
+            elif not x["sha256"] or not y["sha256"]:
+                found[role] = f"{y['path']} (SHA-256 ?)"  # a GeoDataFrame: it may be another
             elif keys:
                 found[role] = f"{y['path']} ({', '.join(keys)})"
         return found

@@ -87,10 +87,16 @@ def written_values(text: str) -> list[str]:
         n = int((stop - start) / step) + 1
         if n > MOST_VALUES:
             raise ValueError(f"{text}; {n} > {MOST_VALUES}")
-        found = [f"{start + i * step:f}" for i in range(n)]
+        found = [_plain(start + i * step) for i in range(n)]
     if not 0 < len(found) <= MOST_VALUES:
         raise ValueError(text)
     return list(dict.fromkeys(found))
+
+
+def _plain(value: Decimal) -> str:
+    """Return a decimal without exponent and without zeros behind the figure."""
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def sweep_plan(book: Rulebook, over: str) -> SweepPlan:

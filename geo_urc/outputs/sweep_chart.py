@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
+import re
 import warnings
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 from geo_urc.outputs.labels import unit_text
@@ -19,7 +19,10 @@ FONTS = "'Noto Sans CJK SC', 'Microsoft YaHei', 'PingFang SC', 'WenQuanYi Micro 
 """Families in a reader's browser; none is needed where the chart is made."""
 _MOST_LABELS = 16
 _COUNT = Text("数量", "count")
-_REST = Text("（其余为不符合或不适用）", "(the rest fails or is not concerned)")
+_NOTE = Text(
+    "（柱上数字为符合数；其余为不符合或不适用）",
+    "(above the bars: eligible; the rest fails or is not concerned)",
+)
 
 
 def sweep_chart(sweep: Sweep, lang: Lang = "zh") -> str:
@@ -33,6 +36,7 @@ def sweep_chart(sweep: Sweep, lang: Lang = "zh") -> str:
         "svg.hashsalt": "geo-urc",
         "font.family": ["DejaVu Sans"],  # travels with matplotlib: the same size everywhere
         "font.size": 9,
+        "text.parse_math": False,
     }
     buffer = io.StringIO()
     with mpl.rc_context(settings), warnings.catch_warnings():
@@ -47,7 +51,8 @@ def sweep_chart(sweep: Sweep, lang: Lang = "zh") -> str:
 
 def inline(svg: str) -> str:
     """Return the SVG element alone, to stand in a page."""
-    return svg[svg.index("<svg") :]
+    element = svg[svg.index("<svg") :]
+    return re.sub(r"\s*<metadata>.*?</metadata>", "", element, flags=re.DOTALL)
 
 
 def written(value: Any) -> str:
@@ -74,7 +79,11 @@ def _panel(panel: Any, sweep: Sweep, key: tuple[str, str], title: str, lang: Lan
         )  # fmt: skip
         below = [a + b for a, b in zip(below, counts, strict=True)]
     if len(rows) <= _MOST_LABELS:
-        _number_eligible(panel, rows)
+        for place, row, top in zip(places, rows, below, strict=True):
+            panel.annotate(
+                str(row["eligible"]), (place, top), (0, 2), textcoords="offset points",
+                ha="center", fontsize=7,
+            )  # fmt: skip
     step = -(-len(rows) // _MOST_LABELS)
     labels = [written(row["value"]) for row in rows]
     panel.set_xticks(places[::step], labels[::step])
@@ -83,16 +92,7 @@ def _panel(panel: Any, sweep: Sweep, key: tuple[str, str], title: str, lang: Lan
     panel.set_xlabel(f"{name} ({unit})" if unit else name)
     panel.set_ylabel(f"{sweep.subjects[key[1]].to(lang)} {_COUNT.to(lang)}")
     panel.set_ylim(0, max([*below, 1]) * 1.15)
-    panel.set_title(f"{key[0]} {title} {_REST.to(lang)}", loc="left", fontsize=10)
+    panel.set_title(f"{key[0]} {title} {_NOTE.to(lang)}", loc="left", fontsize=10)
     panel.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
     panel.spines[["top", "right"]].set_visible(False)
     panel.yaxis.get_major_locator().set_params(integer=True)
-
-
-def _number_eligible(panel: Any, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write the number of eligible subjects into the bars."""
-    for place, row in enumerate(rows):
-        panel.annotate(
-            str(row["eligible"]), (place, row["eligible"]), (0, 2), textcoords="offset points",
-            ha="center", fontsize=7,
-        )  # fmt: skip
