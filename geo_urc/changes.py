@@ -152,8 +152,8 @@ class _Judged:
             known: float | None = self.row[self.info.column_of(self.rule.id, "accuracy")]
             return known
         accuracy = {s["role"]: s["accuracy_m"] for s in self.record.get("inputs", ())}
-        sides = [accuracy.get(role) for role in (self.info.role, *line.layers)]
-        if line.unit != "m" or len(sides) != 2 or None in sides:
+        sides = [accuracy[role] for role in (self.info.role, *line.layers) if role in accuracy]
+        if line.unit != "m" or len(line.layers) != 1 or len(sides) != 2:
             return None
         return math.hypot(*sides)
 

@@ -329,6 +329,7 @@ class _Changed:
         any_turned = np.zeros(n, bool)
         for turn in turned:
             any_turned |= turn.turned
+        any_turned &= ~self._other_doubts()  # there every value that differs may count
         traced = np.zeros(n, bool)
         for (line_a, line_b), turn in zip(self.lines, turned, strict=True):
             counts = np.where(any_turned, turn.turned, True)
@@ -346,6 +347,18 @@ class _Changed:
         self._mark(marks, reading, [], self.parameters)
         self._mark_untraced(marks, ~traced & ~reading)
         return marks
+
+    def _other_doubts(self) -> Mask:
+        """Return where the reasons differ by more than the conditions that are not met."""
+        before, after = (
+            pc.replace_substring_regex(
+                pc.fill_null(self.column(i, info.column_of(self.rules[i].id, "reason")), ""),
+                "(^|;)not_met:[^;]*",
+                "",
+            )
+            for i, info in enumerate(self.pair.infos)
+        )
+        return _differ(before, after)
 
     def _mark(
         self, marks: _Marks, rows: Mask, layers: Sequence[str], parameters: Sequence[str]

@@ -130,7 +130,7 @@ def test_values_as_they_are_written():
     assert written_values("0:0.5:0.1") == ["0", "0.1", "0.2", "0.3", "0.4", "0.5"]
     assert written_values("800") == ["800"]
     assert written_values(" a , b,a") == ["a", "b"]
-    for wrong in ("", ",", "1:2", "1:2:0", "2:1:1", "a:b:c", "1:2:-1", "0:nan:1", "1:inf:1"):
+    for wrong in (",", "1:2", "1:2:0", "2:1:1", "a:b:c", "1:2:-1", "0:nan:1", "1:inf:1"):
         with pytest.raises(ValueError, match=re.escape(wrong)):
             written_values(wrong)
     with pytest.raises(ValueError, match=str(MOST_VALUES)):

@@ -262,8 +262,8 @@ def _term(start: object, end: object, holds: bool | None) -> Text:
 
 def rules_whole(book: Rulebook, lang: Lang) -> None:
     """Print everything about the rules of a (reduced) rulebook."""
-    for key in (*book.rules, *book.resting):
-        rule = book.known[key]
+    for place in (*book.rules, *book.resting):
+        rule = book.known[place]
         measure = book.measure_of(rule)
         policy = describe.POLICY_CLASSES.get(measure.policy_class or "", Text("–", "–"))
         lines = [

@@ -31,7 +31,7 @@ def sweep_chart(sweep: Sweep, lang: Lang = "zh") -> str:
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    settings = {
+    settings: Any = {
         "svg.fonttype": "none",
         "svg.hashsalt": "geo-urc",
         "font.family": ["DejaVu Sans"],  # travels with matplotlib: the same size everywhere
