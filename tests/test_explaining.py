@@ -337,3 +337,46 @@ def test_the_changes_as_data(result):
     ]
     assert needed.room == ()
     assert needed.left_out == 0
+
+
+@pytest.mark.parametrize(
+    ("moved_m", "verdict"), [(699.74, "review"), (699.75, "review"), (701.165, "eligible")]
+)
+def test_the_change_does_what_it_says(frame, moved_m, verdict):
+    """The parcel of the first test, moved by what it was told: to the limit, and surely inside."""
+    result = geo_urc.screen(
+        frame({"box": [2000 - moved_m, 0, 2100 - moved_m, 100]}),
+        layers={"rail_stations": frame({"point": [500.25, 50]})},
+        only=["T08a"],
+    )
+    assert result.parcels["t08a_verdict"].tolist() == [verdict]
+    margin = result.parcels["t08a_margin"][0]
+    assert (margin >= -1e-9) == (moved_m >= 699.75)
+
+
+@pytest.mark.parametrize("metres", [30.0, 29.99, 30.01])
+def test_the_footprint_to_remove_is_right(frame, tmp_path, metres):
+    """A green of 10,000 m² may be undermined over 30 m of its 100 m; 0.01 m of it are 1 m²."""
+    frame({"box": [3000, 0, 3100, 100]}).to_file(tmp_path / "green.gpkg")
+    frame({"box": [3000, 0, 3000 + metres, 100]}, soil_cover_m=[3.0], use=["commerce"]).to_file(
+        tmp_path / "project.gpkg"
+    )
+    result = geo_urc.screen(
+        frame({"box": [0, 0, 10, 10]}),
+        layers={
+            "green_spaces": {"path": str(tmp_path / "green.gpkg"), "accuracy_m": 0.0},
+            "underground_projects": {"path": str(tmp_path / "project.gpkg"), "accuracy_m": 0.0},
+            "ancient_trees": frame({"point": [9000, 0]}, protection_m=[5.0]),
+            "memorial_cores": frame({"box": [9000, 0, 9010, 10]}),
+        },
+        only=["T20"],
+    )
+    expected = "eligible" if metres <= 30.0 else "ineligible"
+    assert result["green_spaces"]["t20_verdict"].tolist() == [expected]
+    lines = told(result, "green_spaces-1", "T20")
+    if metres < 30.0:
+        assert lines[1] == "- 还可增加地下投影 1 平方米，超过即不符合"
+    elif metres > 30.0:
+        assert lines[1:] == ["- 减少地下投影 1 平方米"]
+    else:
+        assert lines[1] == "- 地下开发投影占比已在限值上"
