@@ -45,6 +45,11 @@ class Role:
     raster: bool
     fields: Mapping[str, Field]
 
+    @property
+    def cell(self) -> Field:
+        """What the cells of a raster hold: its one number."""
+        return next(field for field in self.fields.values() if field.type == "number")
+
 
 _COMMON = (
     Field("name", "text", Text("名称", "Name")),

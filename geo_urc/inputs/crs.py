@@ -128,6 +128,24 @@ class Reprojection:
             lon, lat = shift(lon, lat, cast(Datum, self.datum), "wgs84")
         return conversion(geographic(self.target), self.target).transform(lon, lat)
 
+    def back(self, geometry: Geometries) -> Geometries:
+        """Return geometries of the target system in the source's: :meth:`apply` turned about.
+
+        For data that is not shifted. Edges are straight in the target system; where they bend
+        in the source's, long ones are split first, so that they run within 1 cm of where the
+        target draws them. What has no place in the source's system comes out as None.
+        """
+        flat = shapely.force_2d(np.array(geometry, dtype=object))
+        if self._is_identity:
+            return flat
+        if self._bends:
+            flat = _split_long_edges(flat, _LONGEST_PLAIN_EDGE_DEG * _METRES_A_DEGREE)
+        xy, index = shapely.get_coordinates(flat, return_index=True)
+        x, y = conversion(self.target, geographic(self.target)).transform(xy[:, 0], xy[:, 1])
+        if self.source.is_projected:
+            x, y = conversion(geographic(self.source), self.source).transform(x, y)
+        return _with_coordinates(flat, index, x, y)
+
     def to_output(self, geometry: Geometries) -> Geometries:
         """Return source geometries in the system that outputs are written in.
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from geo_urc.errors import CrsError, LayerError, Problem
-from geo_urc.inputs import crs, remarks
+from geo_urc.inputs import crs
 from geo_urc.inputs.encoding import codec_of
 from geo_urc.inputs.frames import is_frame, open_frame
 from geo_urc.inputs.layers import as_layer, with_coverage
+from geo_urc.inputs.rasters import open_raster
 from geo_urc.inputs.settings import (
     LayerEntry,
     ParcelsEntry,
@@ -22,8 +23,9 @@ from geo_urc.inputs.settings import (
 )
 from geo_urc.inputs.sources import Request, Source, open_source
 from geo_urc.inputs.subjects import FileSubjects, open_subjects
-from geo_urc.inputs.table import Inputs, Layer, Notice
+from geo_urc.inputs.table import Inputs, Layer, Raster
 from geo_urc.roles import roles
+from geo_urc.text import Text
 
 
 def read_inputs(
@@ -71,11 +73,15 @@ def read_inputs(
             strict=strict,
         )
     found: dict[str, Layer] = {}
-    unread: list[Notice] = []
+    rasters: dict[str, Raster] = {}
     for name in wanted:
         entry = settings.layers[name]
         if roles()[name].raster:
-            unread.append(remarks.on_raster(name, entry.path))
+            with faults.collected():
+                _refuse_frame(name, frames)
+                rasters[name] = open_raster(
+                    roles()[name], entry, base, evaluation_crs=evaluation_crs, strict=strict
+                )
             continue
         with faults.collected():
             file = _opened(name, entry, frames.get(name, entry.path), base)
@@ -96,8 +102,9 @@ def read_inputs(
     faults.raise_all()
     assert subjects is not None  # else there were faults
     return Inputs(
-        parcels=replace(subjects, notices=(*subjects.notices, *unread)),
+        parcels=subjects,
         layers=covered,
+        rasters=rasters,
         parameters=settings.rules,
         evaluation_crs=evaluation_crs,
     )
@@ -143,6 +150,13 @@ def _table(given: Any) -> Any:
     if is_frame(given):
         return {"path": "GeoDataFrame"}
     return given if isinstance(given, Mapping) else {"path": str(given)}
+
+
+def _refuse_frame(role: str, frames: Mapping[str, Any]) -> None:
+    if role in frames:
+        what = Text("须为栅格，给的是 GeoDataFrame。", "is a raster, and a GeoDataFrame was given.")
+        fix = Text("请给出栅格文件的路径。", "Give the path of a raster file.")
+        raise LayerError(Problem(role, what, fix))
 
 
 def _wanted(settings: Settings, roles_needed: Container[str] | None) -> list[str]:

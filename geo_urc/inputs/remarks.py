@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from geo_urc.inputs.crs import Reprojection
 from geo_urc.inputs.ids import Ids
 from geo_urc.inputs.settings import ASSUMED_ACCURACY_M, ParcelsEntry
-from geo_urc.inputs.sources import Source
 from geo_urc.inputs.table import Notice
 from geo_urc.text import Text
 
@@ -17,16 +16,16 @@ _SAMPLES = 3
 
 
 def on_system(
-    where: str, file: Source, entry: ParcelsEntry, plan: Reprojection, system: str
+    where: str, found: str | None, entry: ParcelsEntry, plan: Reprojection, system: str
 ) -> Iterator[Notice]:
-    """Yield what was assumed of the coordinates' system, datum and accuracy."""
-    if file.crs is None and entry.crs is None:
+    """Yield what was assumed of the coordinates' system (the file's is ``found``) and datum."""
+    if found is None and entry.crs is None:
         text = Text(
             f"没有坐标系，坐标为经纬度，按 {system} 处理。",
             f"has no coordinate system; its degrees are taken as {system}.",
         )
         yield Notice("assumption", where, text)
-    elif file.crs is not None and entry.crs is not None and file.crs != entry.crs:
+    elif found is not None and entry.crs is not None and found != entry.crs:
         text = Text(
             f"按设置使用 {entry.crs}，不用文件所注坐标系。",
             f"{entry.crs} is used as set, not the system named in the file.",
@@ -40,6 +39,10 @@ def on_system(
         )
         yield Notice("assumption", where, text)
     yield from (Notice("assumption", where, note) for note in plan.notes)
+
+
+def on_accuracy(where: str, entry: ParcelsEntry) -> Iterator[Notice]:
+    """Yield that an accuracy was assumed, where none is declared."""
     if entry.accuracy_m is None:
         text = Text(
             f"未注明精度，按 {ASSUMED_ACCURACY_M:g} 米计。",
@@ -127,10 +130,14 @@ def on_coverage(where: str) -> Notice:
     return Notice("assumption", where, text)
 
 
-def on_raster(role: str, path: str) -> Notice:
-    """Return that a raster is known but not read."""
-    text = Text(
-        "本版本没有规则使用此栅格，未读取。",
-        "no rule of this version uses this raster; it was not read.",
-    )
-    return Notice("warning", f"{role} ({path})", text)
+def on_raster(where: str, bands: int, nodata: float | None, masked: bool) -> Iterator[Notice]:
+    """Yield which of several bands is read, and that without a nodata value every cell counts."""
+    if bands > 1:
+        text = Text(f"共 {bands} 个波段，读第 1 个。", f"has {bands} bands; the first is read.")
+        yield Notice("warning", where, text)
+    if nodata is None and not masked:
+        text = Text(
+            "没有标明无数据值，所有格网都算有值；若有请设 nodata。",
+            "names no nodata value, so every cell counts as measured; set nodata if there is one.",
+        )
+        yield Notice("assumption", where, text)

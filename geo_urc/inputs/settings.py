@@ -49,6 +49,7 @@ class LayerEntry(ParcelsEntry):
     x: str | None = None
     y: str | None = None
     coverage: str = "assumed"
+    nodata: float | None = None
 
 
 class Settings(BaseModel):
@@ -154,6 +155,7 @@ def _catalogue_faults(settings: Settings, where: str) -> Iterator[Problem]:
             )
             continue
         yield from _entry_faults(entry, roles()[name], place)
+        yield from _unfit_keys(entry, roles()[name], place)
         if (entry.x is None) != (entry.y is None):
             what = Text("x 与 y 只写了一个。", "has only one of x and y.")
             fix = Text("请两个都写，或都不写。", "Give both or neither.")
@@ -168,6 +170,23 @@ def _catalogue_faults(settings: Settings, where: str) -> Iterator[Problem]:
                 f"Add [layers.{entry.coverage}] or name a file.",
             )
             yield Problem(place, what, fix)
+
+
+_OF_RASTERS = ("path", "crs", "datum", "nodata", "units", "accuracy_m")
+
+
+def _unfit_keys(entry: LayerEntry, role: Role, place: str) -> Iterator[Problem]:
+    """Yield the keys that say nothing about a raster, or only about a raster."""
+    unfit = entry.model_fields_set - set(_OF_RASTERS) if role.raster else {"nodata"}
+    if role.raster and role.cell.unit != "m":
+        unfit |= {"accuracy_m"}
+    for key in sorted(entry.model_fields_set & unfit):
+        what = (
+            Text(f"{key} 对此栅格没有意义。", f"{key} means nothing for this raster.")
+            if role.raster
+            else Text(f"{key} 只用于栅格。", f"{key} is for rasters only.")
+        )
+        yield Problem(place, what, Text("请删去。", "Remove it."))
 
 
 def _entry_faults(entry: ParcelsEntry, role: Role, place: str) -> Iterator[Problem]:

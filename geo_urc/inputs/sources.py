@@ -156,10 +156,11 @@ def hashes(path: Path) -> dict[str, str]:
         files = {p.name: p for p in sidecars(path).values()}
     else:
         files = {path.name: path}
-    return {name: _sha256(file) for name, file in files.items()}
+    return {name: sha256_of(file) for name, file in files.items()}
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

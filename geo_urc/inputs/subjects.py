@@ -314,7 +314,8 @@ def _notices(
 ) -> Iterator[Notice]:
     """Yield everything a user should know of how this file was taken."""
     yield from (Notice("warning", where, note) for note in file.notes)
-    yield from remarks.on_system(where, file, entry, plan, str(system))
+    yield from remarks.on_system(where, file.crs, entry, plan, str(system))
+    yield from remarks.on_accuracy(where, entry)
     yield from remarks.on_ids(where, ids, entry.id, len(ids.values))
     subject_of = dict(zip(np.flatnonzero(found.kept).tolist(), ids.values.to_pylist(), strict=True))
     rows = [row for row in found.mended if row in subject_of]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -206,11 +207,72 @@ class SubjectSource(Protocol):
 
 
 @dataclass(frozen=True)
+class RasterRecord:
+    """What ``run.json`` says of one raster."""
+
+    role: str
+    path: str
+    """As the user gave it (LAYERS.toml or Python)."""
+    sha256: Mapping[str, str]
+    """File name → hash, for every file that the raster is made of."""
+    driver: str
+    crs: str
+    """Declared or own system of the cells, as an authority code or WKT."""
+    datum: str
+    datum_assumed: bool
+    operation: str
+    """The coordinate operation that leads between the cells and the evaluation system."""
+    operation_accuracy_m: float | None
+    columns: int
+    rows: int
+    cell_size: tuple[float, float]
+    """Width and height of a cell in the unit of ``crs``."""
+    bands: int
+    """How many the file has; the first is read."""
+    nodata: float | None
+    unit: str
+    """Of the values in the file."""
+    accuracy_m: float
+    """Vertical accuracy of the values; 0 where they are not metres."""
+
+
+ReadWindow = Callable[[int, int, int, int], npt.NDArray[np.float64]]
+"""From first column, first row, columns and rows to the values there; NaN without a value."""
+
+
+class Raster(Protocol):
+    """Cells of one role, too many to hold: they are read window by window.
+
+    Columns run east and rows south from the north-west corner.
+    """
+
+    role: str
+    extent: tuple[float, float, float, float]
+    """West, south, east and north edge in the raster's own system."""
+    shape: tuple[int, int]
+    """Rows and columns."""
+    accuracy_m: float
+    """How far a value may be from the true one; 0 where values are not metres."""
+    datum_known: bool
+    source: RasterRecord
+    notices: tuple[Notice, ...]
+
+    def place(self, geometry: Geometries) -> Geometries:
+        """Return geometries of the evaluation system in the raster's own."""
+        ...
+
+    def opened(self) -> AbstractContextManager[ReadWindow]:
+        """Return what reads windows for as long as it is entered."""
+        ...
+
+
+@dataclass(frozen=True)
 class Inputs:
     """Everything read for one run."""
 
     parcels: SubjectSource
     layers: Mapping[str, Layer]
+    rasters: Mapping[str, Raster] = field(default_factory=dict)
     parameters: Mapping[str, Any] = field(default_factory=dict)
     """``[rules]`` of LAYERS.toml: parameter name (``T08a.radius_m``) → value."""
     evaluation_crs: str = "EPSG:4548"

@@ -12,7 +12,7 @@ _FACTORS: dict[str, dict[str, float]] = {
         "亩": 2000 / 3,
     },
     "m": {
-        **dict.fromkeys(("m", "米"), 1.0),
+        **dict.fromkeys(("m", "米", "metre", "meter"), 1.0),
         **dict.fromkeys(("cm", "厘米"), 0.01),
         **dict.fromkeys(("km", "公里", "千米"), 1000.0),
     },
