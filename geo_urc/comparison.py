@@ -140,7 +140,11 @@ class _Runs:
     def sources(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Role → source record, of each run."""
         first, second = (
-            {source["role"]: source for source in run.get("inputs", ())} for run in (self.a, self.b)
+            {
+                source["role"]: source
+                for source in (*run.get("inputs", ()), *run.get("rasters", ()))
+            }
+            for run in (self.a, self.b)
         )
         return first, second
 

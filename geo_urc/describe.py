@@ -124,8 +124,12 @@ def limit(book: Rulebook, rule: model.Rule, leaf: model.Leaf) -> Text | None:
             return None
 
 
-def layers_of(book: Rulebook, rule: model.Rule) -> tuple[str, ...]:
-    """Return the layer roles that a rule's verdict rests on, in order of first use."""
+def layers_of(book: Rulebook, rule: model.Rule, *, fallback: bool = False) -> tuple[str, ...]:
+    """Return the layer roles that a rule's verdict rests on, in order of first use.
+
+    With ``fallback`` also those that one of several sources of a fact needs: without its layer
+    another source may still answer.
+    """
     found: dict[str, None] = {}
 
     def follow(name: str) -> None:
@@ -137,7 +141,7 @@ def layers_of(book: Rulebook, rule: model.Rule) -> tuple[str, ...]:
                 found[value] = None
             elif key in ("of", "key"):
                 follow(value)
-        if spec.question == "formula":
+        if spec.question == "formula" or (fallback and spec.question == "first_known"):
             for inner in model.names_in(spec.arguments):
                 follow(inner)
 
@@ -145,7 +149,7 @@ def layers_of(book: Rulebook, rule: model.Rule) -> tuple[str, ...]:
         follow(model.fact_of(leaf))
         if isinstance(leaf, model.Each):
             found[leaf.each] = None
-            for other in layers_of(book, book.known[rule.id, leaf.each]):
+            for other in layers_of(book, book.known[rule.id, leaf.each], fallback=fallback):
                 found[other] = None
     return tuple(found)
 
@@ -207,7 +211,9 @@ def rule_info(
         (x.column for x in lines if x.condition is not None and x.condition in rule.headlines),
         None,
     )
-    layers = layers_of(book, rule)
+    needed = layers_of(book, rule)
+    used = layers_of(book, rule, fallback=True)
+    layers = tuple(role for role in used if role in needed or role in given)
     prefix = f"{rule.id}."
     explanation = Text(
         rule.explanation_zh + (f"前提：{rule.presumes_zh}" if rule.presumes_zh else ""),
@@ -259,6 +265,7 @@ def _reported_line(book: Rulebook, subject: str, name: str, columns: Mapping[str
         less=Text(change.less_zh, change.less_en) if change else None,
         more=Text(change.more_zh, change.more_en) if change else None,
         share_of=columns.get(change.of) if change and change.of else None,
+        supply=spec.supply if spec is not None else None,
     )
 
 

@@ -14,7 +14,7 @@ from geo_urc import verdicts
 from geo_urc.facts.fact import Fact, Mask, absent
 from geo_urc.facts.outlines import Floats, Outlines, outlines
 from geo_urc.facts.questions import QUESTIONS, own_field, required_arguments
-from geo_urc.inputs.table import Features, Layer, SubjectSource, joined_features
+from geo_urc.inputs.table import Features, Layer, Raster, SubjectSource, joined_features
 from geo_urc.policy import model
 from geo_urc.policy.rulebook import Rulebook
 from geo_urc.roles import roles
@@ -49,6 +49,7 @@ class Scene:
     layers: Mapping[str, Layer]
     strict: bool = False
     streamed: SubjectSource | None = None
+    rasters: Mapping[str, Raster] = field(default_factory=dict)
     _prepared: dict[object, Any] = field(default_factory=dict)
     _evaluations: dict[str, Evaluation] = field(default_factory=dict)
 
@@ -150,7 +151,11 @@ class Evaluation:
         """Return the parcels for which ``keep`` holds, as a layer; gathered once a key."""
         return self.scene.parcels(key, keep)
 
-    def usable(self, layer: Layer) -> bool:
+    def raster(self, role: str) -> Raster | None:
+        """Return a raster, or None if it was not given."""
+        return self.scene.rasters.get(role)
+
+    def usable(self, layer: Layer | Raster) -> bool:
         """Return whether the layer's and the subjects' datums are known."""
         return layer.datum_known and self.datum_known
 

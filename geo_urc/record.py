@@ -20,7 +20,18 @@ from geo_urc.screening import Screening
 from geo_urc.text import Text
 
 FORMAT = 1
-_SOFTWARE = ("geo-urc", "numpy", "shapely", "pyproj", "pyogrio", "pyarrow", "scipy", "fiona")
+_SOFTWARE = (
+    "geo-urc",
+    "numpy",
+    "shapely",
+    "pyproj",
+    "pyogrio",
+    "pyarrow",
+    "scipy",
+    "fiona",
+    "rasterio",
+    "exactextract",
+)
 _LAYERS: TypeAdapter[dict[str, LayerInfo]] = TypeAdapter(dict[str, LayerInfo])
 
 
@@ -48,6 +59,7 @@ def run_record(screening: Screening, *, as_of: dt.date) -> dict[str, Any]:
         "evaluation_crs": inputs.evaluation_crs,
         "software": {name: importlib.metadata.version(name) for name in _SOFTWARE},
         "inputs": [dataclasses.asdict(source) for source in sources],
+        "rasters": [dataclasses.asdict(raster.source) for raster in inputs.rasters.values()],
         "parameters": _parameters(book),
         "notices": [_notice(n) for n in notices_of(inputs)] + _renamed(screening),
         "set_aside": [
@@ -108,8 +120,9 @@ def layers_from(record: dict[str, Any]) -> dict[str, LayerInfo]:
 
 def notices_of(inputs: Inputs) -> list[Notice]:
     """Return what is to be said of all inputs, parcels first."""
-    layers = inputs.layers.values()
-    return [*inputs.parcels.notices, *(n for layer in layers for n in layer.notices)]
+    layers = [layer.notices for layer in inputs.layers.values()]
+    rasters = [raster.notices for raster in inputs.rasters.values()]
+    return [n for said in (inputs.parcels.notices, *layers, *rasters) for n in said]
 
 
 def set_aside_of(inputs: Inputs) -> list[SetAside]:

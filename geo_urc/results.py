@@ -81,6 +81,8 @@ class FactLine:
     """What brings about a smaller or larger value, with ``{amount}``."""
     share_of: str | None = None
     """The column in m² of which the value is a share."""
+    supply: Text | None = None
+    """What to supply where the fact is not known, if several things would do."""
 
 
 @dataclass(frozen=True)

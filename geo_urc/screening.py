@@ -84,7 +84,9 @@ class Screening:
     @cached_property
     def scene(self) -> Scene:
         """The layers and rules, shared by all batches."""
-        return Scene(self.book, self.inputs.layers, self.strict, self.inputs.parcels)
+        return Scene(
+            self.book, self.inputs.layers, self.strict, self.inputs.parcels, self.inputs.rasters
+        )
 
     @cached_property
     def plans(self) -> dict[str, SubjectPlan]:
@@ -187,13 +189,14 @@ class Screening:
         self, role: str, user: pa.Schema, source: SourceRecord, geometry: str, crs: str
     ) -> SubjectPlan:
         book = self.book
+        given = (*self.inputs.layers, *self.inputs.rasters, self.inputs.parcels.role)
         rules = tuple(book.of_subject(role))
         names = dict.fromkeys(n for rule in rules for n in describe.facts_of(book, rule))
         names |= dict.fromkeys(
             name
             for name, spec in book.facts.items()
             if {role, "*"} & {*spec.report_for}
-            and (spec.report_if is None or spec.report_if in self.inputs.layers)
+            and (spec.report_if is None or spec.report_if in given)
         )
         taken = {name.casefold() for name in user.names}
 
@@ -235,7 +238,6 @@ class Screening:
         add(Column(free("raw_wkb"), Text("原始图形", "Raw geometry"), "raw"), pa.binary())
         add(Column(free(GEOMETRY), Text("图形", "Geometry"), "geometry"), pa.binary())
 
-        given = (*self.inputs.layers, self.inputs.parcels.role)
         info = LayerInfo(
             role=role,
             title=roles()[role].title,

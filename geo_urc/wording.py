@@ -263,11 +263,18 @@ def supply_text(
             own = [r for r in rule.layers_missing if line is None or r in line.layers]
             return _layers(own or rule.layers_missing)
         case "attribute_missing":
+            if line is not None and line.supply is not None and name in line.fields:
+                return line.supply
             return _field(name, info, rule, line)
         case "parameter_missing":
             return _parameter(name, record)
         case "outside_coverage":
             where = _titles(line.layers if line else rule.layers)
+            if line is not None and all(roles()[role].raster for role in line.layers):
+                return Text(
+                    f"提供在该处有数值的栅格（{where.zh}）",
+                    f"give a raster that has values there ({where.en})",
+                )
             return Text(
                 f"提供覆盖更大范围的图层（{where.zh}），或在 LAYERS.toml 用 coverage 写明其完整范围",
                 f"give a layer that reaches further ({where.en}), or declare its coverage in LAYERS.toml",

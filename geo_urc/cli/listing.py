@@ -113,15 +113,37 @@ def inputs_found(inputs: Inputs, lang: Lang) -> None:
     for s in (inputs.parcels.source, *(layer.source for layer in inputs.layers.values())):
         datum = f"{s.datum} ?" if s.datum_assumed else s.datum
         numbers = (s.records_in, s.records_used, s.repaired, s.unusable, s.records_set_aside)
-        crs = s.crs if len(s.crs) < 20 else f"{s.crs[:17]}…"
-        table.add_row(s.role, s.path, crs, datum, s.encoding, *(str(n) for n in numbers))
+        table.add_row(s.role, s.path, _short(s.crs), datum, s.encoding, *(str(n) for n in numbers))
     _console.print(table)
+    if inputs.rasters:
+        _console.print(_raster_table(inputs, lang))
     from geo_urc.record import notices_of, set_aside_of
 
     for notice in notices_of(inputs):
         _console.print(f"[{notice.kind}] {notice.where}: {notice.text.to(lang)}")
     for record in set_aside_of(inputs)[:50]:
         _console.print(f"[set aside] {record.file} #{record.record}: {record.reason.to(lang)}")
+
+
+def _raster_table(inputs: Inputs, lang: Lang) -> Table:
+    table = _table(
+        Text("栅格", "raster"), Text("文件", "file"), Text("坐标系", "CRS"), Text("基准", "datum"),
+        Text("行列", "cells"), Text("格网", "cell size"), Text("无数据值", "nodata"),
+        Text("单位", "unit"), Text("精度", "accuracy"), lang=lang,
+    )  # fmt: skip
+    for raster in inputs.rasters.values():
+        s = raster.source
+        width, height = s.cell_size
+        table.add_row(
+            s.role, s.path, _short(s.crs), f"{s.datum} ?" if s.datum_assumed else s.datum,
+            f"{s.columns} × {s.rows}", f"{width:.6g} × {height:.6g}",
+            "–" if s.nodata is None else f"{s.nodata:g}", s.unit, f"{s.accuracy_m:g} m" if s.accuracy_m else "–",
+        )  # fmt: skip
+    return table
+
+
+def _short(crs: str) -> str:
+    return crs if len(crs) < 20 else f"{crs[:17]}…"
 
 
 def rules_ready(inputs: Inputs, book: Rulebook, lang: Lang) -> None:
@@ -133,6 +155,7 @@ def rules_ready(inputs: Inputs, book: Rulebook, lang: Lang) -> None:
     fields = {
         inputs.parcels.role: set(inputs.parcels.field_names),
         **{role: set(layer.features.fields) for role, layer in inputs.layers.items()},
+        **{role: set() for role in inputs.rasters},
     }
     for rule in book.rules.values():
         if not rule.computed or rule.subject is None:
@@ -337,14 +360,16 @@ def role_whole(role: Role, lang: Lang) -> None:
 
 def template(wanted: Sequence[Role], lang: Lang) -> None:
     """Print a LAYERS.toml to fill in."""
+    from geo_urc.inputs.draft import raster_keys
+
     chosen: Iterable[Role] = wanted or [r for r in roles().values() if r.id != "parcels"]
     lines = ["[parcels]", f'id = "{Text("宗地代码", "parcel_id").to(lang)}"', ""]
     for role in chosen:
         fields = ", ".join(f'{name} = "{f.title.to(lang)}"' for name, f in role.fields.items())
         lines += [
             f"[layers.{role.id}]  # {role.title.to(lang)}: {role.about.to(lang)}",
-            f'path = "{role.id}.gpkg"',
-            f"# fields = {{ {fields} }}",
+            f'path = "{role.id}.{"tif" if role.raster else "gpkg"}"',
+            *(raster_keys(role) if role.raster else [f"# fields = {{ {fields} }}"]),
             "",
         ]
     _console.print("\n".join(lines), end="")

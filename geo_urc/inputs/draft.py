@@ -66,7 +66,7 @@ def _parcels_lines(source: Source) -> Iterator[str]:
 
 def _layer_lines() -> Iterator[str]:
     for role in roles().values():
-        if role.id != "parcels" and not role.raster:
+        if role.id != "parcels":
             yield ""
             yield from _layer_template(role)
 
@@ -76,8 +76,19 @@ def _layer_template(role: Role) -> Iterator[str]:
     yield f"# {role.title.zh}：{role.about.zh}"
     yield f"# [layers.{role.id}]"
     yield '# path = "…"'
+    if role.raster:
+        yield from raster_keys(role)
+        return
     fields = ", ".join(f'{name} = "…"' for name in role.fields)
     yield f"# fields = {{ {fields} }}"
+
+
+def raster_keys(role: Role) -> Iterator[str]:
+    """Yield, as comments, the keys that a raster may need."""
+    if role.cell.unit == "m":
+        yield "# accuracy_m = 1.0"
+    yield "# nodata = -9999"
+    yield f'# units = {{ {role.cell.name} = "{role.cell.unit}" }}'
 
 
 def _id_column(source: Source) -> str | None:

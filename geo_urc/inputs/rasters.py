@@ -145,7 +145,8 @@ def _looked_at(
         operation_accuracy_m=plan.accuracy_m,
         columns=file.width,
         rows=file.height,
-        cell_size=file.res,
+        cell_width=file.res[0],
+        cell_height=file.res[1],
         bands=file.count,
         nodata=nodata,
         unit=unit,
@@ -219,7 +220,9 @@ def _refuse_unmeasured(file: DatasetReader, where: str) -> None:
             )
         )
         fix = (
-            Text("请先按控制点纠正（如 gdalwarp）。", "Warp it to them first (such as by gdalwarp).")
+            Text(
+                "请先按控制点纠正（如 gdalwarp）。", "Warp it to them first (such as by gdalwarp)."
+            )
             if points
             else Text(
                 "请提供配准过的栅格（GeoTIFF，或连同坐标文件 .tfw）。",
@@ -238,7 +241,8 @@ def _refuse_crooked(file: DatasetReader, where: str) -> None:
         "格网有旋转或翻转，不与坐标轴一致。", "has cells that are turned or mirrored on the map."
     )
     fix = Text(
-        "请重采样为正北格网（如 gdalwarp）。", "Resample it to a north-up grid (such as by gdalwarp)."
+        "请重采样为正北格网（如 gdalwarp）。",
+        "Resample it to a north-up grid (such as by gdalwarp).",
     )
     raise LayerError(Problem(where, what, fix))
 

@@ -225,8 +225,9 @@ class RasterRecord:
     operation_accuracy_m: float | None
     columns: int
     rows: int
-    cell_size: tuple[float, float]
-    """Width and height of a cell in the unit of ``crs``."""
+    cell_width: float
+    cell_height: float
+    """In the unit of ``crs``."""
     bands: int
     """How many the file has; the first is read."""
     nodata: float | None

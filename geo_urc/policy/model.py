@@ -325,6 +325,9 @@ class Rule(Table):
         return Text(self.title_zh, self.title_en)
 
 
+STATISTICS = ("min", "max", "mean", "sum")
+"""What may be asked of the cells of a raster under a subject."""
+
 QUESTIONS = frozenset(
     [
         "area",
@@ -333,6 +336,7 @@ QUESTIONS = frozenset(
         "contributed",
         "depth",
         "distance",
+        "first_known",
         "formula",
         "held",
         "held_area",
@@ -346,6 +350,7 @@ QUESTIONS = frozenset(
         "share_in",
         "share_within",
         "steps",
+        "zonal",
         "zone",
     ]
 )
@@ -378,11 +383,14 @@ class Fact(Table):
     change: Change | None = Field(
         None, description="What would make it less or more; by default its title is used."
     )
+    supply_zh: str | None = Field(
+        None, description="What to supply where the fact is not known, if several things would do."
+    )
+    supply_en: str | None = None
     report_for: list[str] = Field(
         [],
         description="Subjects that get the fact as a column even if no rule asks for it; * is all.",
     )
-
     report_if: str | None = Field(
         None, description="A role without whose layer `report_for` does not count."
     )
@@ -391,6 +399,11 @@ class Fact(Table):
     def title(self) -> Text:
         """Label in both languages."""
         return Text(self.title_zh, self.title_en)
+
+    @property
+    def supply(self) -> Text | None:
+        """What to supply, in both languages."""
+        return Text(self.supply_zh, self.supply_en) if self.supply_zh and self.supply_en else None
 
 
 class MeasureFile(Table):

@@ -424,12 +424,20 @@ def _fact_faults(book: Rulebook, name: str, fact: model.Fact) -> Iterator[Proble
         role = fact.arguments.get(key)
         if role is not None and role not in catalogue:
             yield Problem(f"{where}.{key}", *_not_there("图层角色", "layer role", role, catalogue))
+    if fact.question == "zonal":
+        rasters = [role.id for role in catalogue.values() if role.raster]
+        for key, choices, zh, en in (
+            ("layer", rasters, "栅格", "raster"),
+            ("stat", model.STATISTICS, "统计量", "statistic"),
+        ):
+            if (word := str(fact.arguments.get(key))) not in choices:
+                yield Problem(f"{where}.{key}", *_not_there(zh, en, word, choices))
     if fact.report_if is not None and fact.report_if not in catalogue:
         yield Problem(
             f"{where}.report_if", *_not_there("图层角色", "layer role", fact.report_if, catalogue)
         )
     named = [fact.arguments[key] for key in ("of", "key") if key in fact.arguments]
-    if fact.question == "formula":
+    if fact.question in ("formula", "first_known"):
         named += model.names_in(fact.arguments)
     if fact.change and fact.change.of:
         named.append(fact.change.of)

@@ -16,7 +16,7 @@ from shapely import STRtree
 from geo_urc.facts import holdings
 from geo_urc.facts.fact import Bound, Fact, Mask, absent
 from geo_urc.facts.outlines import Floats, Ints, Outlines
-from geo_urc.inputs.table import Features, Geometries, Layer
+from geo_urc.inputs.table import Features, Geometries, Layer, Raster
 
 SEARCH_M = 200.0
 """How far the depth of a subject outside an area is measured; beyond, only "outside"."""
@@ -46,7 +46,10 @@ class Context(Protocol):
     def parcels(self, key: object, keep: Callable[[Features], Mask]) -> Layer | None:
         """Return the parcels for which ``keep`` holds, as a layer; gathered once a key."""
 
-    def usable(self, layer: Layer) -> bool:
+    def raster(self, role: str) -> Raster | None:
+        """Return a raster, or None if it was not given."""
+
+    def usable(self, layer: Layer | Raster) -> bool:
         """Return whether the layer's and the subjects' datums are known."""
 
     def room_m(self, layer: Layer) -> Floats:

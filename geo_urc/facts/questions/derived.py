@@ -9,7 +9,7 @@ import numpy as np
 import shapely
 
 from geo_urc.facts import formula
-from geo_urc.facts.fact import Alternatives, Fact, absent
+from geo_urc.facts.fact import Alternatives, Bound, Fact, Mask, absent
 from geo_urc.facts.outlines import Floats
 from geo_urc.facts.questions.asking import Context, Words, is_empty, question, unplaced
 
@@ -95,3 +95,31 @@ def least(ctx: Context, **candidates: str) -> Fact:
     value = np.full(len(ctx), None, dtype=object)
     value[known] = names[np.argmin(values[known], axis=1)]
     return Fact(value)
+
+
+@question("first_known")
+def first_known(ctx: Context, **candidates: str) -> Fact:
+    """Answer, row by row, with the first candidate that has a value, with all that comes with it.
+
+    Candidates are numbers; the part ``source`` is the name of the one used. Where none has a
+    value, the first says what is missing: it is the one to supply.
+    """
+    facts = [ctx.fact(name) for name in candidates.values()]
+    known = [~fact.unknown & ~is_empty(fact.value) for fact in facts]
+    used = np.select(known, range(len(facts)), -1)
+    value, accuracy = np.full(len(ctx), np.nan), np.zeros(len(ctx))
+    review: dict[str, Mask] = {}
+    for k, fact in enumerate(facts):
+        mine = used == k
+        value[mine] = fact.value[mine]
+        accuracy[mine] = np.broadcast_to(fact.accuracy, len(ctx))[mine]
+        for reason, mask in fact.review.items():
+            review[reason] = review.get(reason, False) | (mask & mine)
+    bounds = tuple(
+        Bound(bound.side, np.where(used == k, bound.limit, value), bound.reason)
+        for k, fact in enumerate(facts)
+        for bound in fact.bounds
+    )
+    missing = {reason: mask & (used < 0) for reason, mask in facts[0].missing.items()}
+    names = np.array([*candidates, None], dtype=object)
+    return Fact(value, accuracy, missing, review, bounds, parts={"source": Fact(names[used])})
