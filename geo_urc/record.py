@@ -21,17 +21,9 @@ from geo_urc.text import Text
 
 FORMAT = 1
 _SOFTWARE = (
-    "geo-urc",
-    "numpy",
-    "shapely",
-    "pyproj",
-    "pyogrio",
-    "pyarrow",
-    "scipy",
-    "fiona",
-    "rasterio",
+    "geo-urc", "numpy", "shapely", "pyproj", "pyogrio", "pyarrow", "scipy", "fiona", "rasterio",
     "exactextract",
-)
+)  # fmt: skip
 _LAYERS: TypeAdapter[dict[str, LayerInfo]] = TypeAdapter(dict[str, LayerInfo])
 
 

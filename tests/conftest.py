@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
+import rasterio
 import shapely
 from hypothesis import HealthCheck, settings
 
 from geo_urc.evaluation import Scene
+from geo_urc.inputs.rasters import RasterFile, open_raster
+from geo_urc.inputs.settings import LayerEntry
 from geo_urc.inputs.table import Batch, Features, Layer, SourceRecord
 from geo_urc.policy import load_rulebook
 from geo_urc.roles import roles
@@ -121,6 +125,44 @@ def layer_of(
 def make_layer():
     """Return :func:`layer_of`."""
     return layer_of
+
+
+def raster_of(
+    role: str,
+    cells: Sequence[Sequence[float]],
+    path: Path,
+    *,
+    origin: Sequence[float] = (0, 0),
+    cell_m: float = 10.0,
+    nodata: float | None = None,
+    **entry: Any,
+) -> RasterFile:
+    """Return a raster as the inputs hand it on, written to ``path`` as a GeoTIFF of EPSG:4548.
+
+    ``cells`` are rows from north to south, ``origin`` is the south-west corner counted from
+    ORIGIN; what else there is are keys of ``[layers.ROLE]``.
+    """
+    values = np.array(cells, float)
+    west, north = ORIGIN[0] + origin[0], ORIGIN[1] + origin[1] + cell_m * len(values)
+    profile = {
+        "driver": "GTiff", "count": 1, "dtype": "float64", "crs": "EPSG:4548", "nodata": nodata,
+        "height": values.shape[0], "width": values.shape[1],
+        "transform": rasterio.Affine(cell_m, 0, west, 0, -cell_m, north),
+    }  # fmt: skip
+    with rasterio.open(path, "w", **profile) as file:
+        file.write(values, 1)
+    settings = LayerEntry(path=path.name, **{"accuracy_m": 0.0, **entry})
+    return open_raster(roles()[role], settings, path.parent, evaluation_crs="EPSG:4548")
+
+
+@pytest.fixture
+def make_raster(tmp_path):
+    """Return :func:`raster_of`, writing into the test's own folder."""
+
+    def make(role: str, cells: Sequence[Sequence[float]], **options: Any) -> RasterFile:
+        return raster_of(role, cells, tmp_path / f"{role}.tif", **options)
+
+    return make
 
 
 @pytest.fixture(scope="session")

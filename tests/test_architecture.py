@@ -202,9 +202,22 @@ def run_python(code: str) -> str:
     ],
 )
 def test_light_commands_load_no_heavy_library(code):
-    heavy = "{'geopandas', 'pandas', 'shapely', 'pyproj', 'pyogrio', 'folium', 'scipy', 'pyarrow'}"
+    heavy = (
+        "{'geopandas', 'pandas', 'shapely', 'pyproj', 'pyogrio', 'folium', 'scipy', 'pyarrow', "
+        "'rasterio', 'exactextract'}"
+    )
     said = run_python(f"{code}\nimport sys; print('\\nheavy', sorted({heavy} & set(sys.modules)))")
     assert said.splitlines()[-1] == "heavy []"
+
+
+def test_screening_without_a_raster_loads_no_raster_library():
+    code = """
+import geopandas, shapely, sys, geo_urc
+plot = geopandas.GeoDataFrame(geometry=[shapely.box(448000, 4418000, 448100, 4418100)], crs=4548)
+geo_urc.screen(plot)
+print("raster", sorted({"rasterio", "exactextract"} & set(sys.modules)))
+"""
+    assert run_python(code).splitlines()[-1] == "raster []"
 
 
 def test_the_public_names_are_there():

@@ -134,10 +134,12 @@ def _raster_table(inputs: Inputs, lang: Lang) -> Table:
     for raster in inputs.rasters.values():
         s = raster.source
         width, height = s.cell_size
+        metres = roles()[s.role].cell.unit == "m"
         table.add_row(
             s.role, s.path, _short(s.crs), f"{s.datum} ?" if s.datum_assumed else s.datum,
             f"{s.columns} × {s.rows}", f"{width:.6g} × {height:.6g}",
-            "–" if s.nodata is None else f"{s.nodata:g}", s.unit, f"{s.accuracy_m:g} m" if s.accuracy_m else "–",
+            "–" if s.nodata is None else f"{s.nodata:g}", s.unit,
+            f"{s.accuracy_m:g} m" if metres else "–",
         )  # fmt: skip
     return table
 

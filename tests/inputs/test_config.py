@@ -153,12 +153,6 @@ def test_roles_that_no_rule_needs_are_not_read(parcels, tmp_path):
     assert read_inputs(parcels, layers=layers, roles_needed=set()).layers == {}
 
 
-def test_rasters_are_named_but_not_read(parcels):
-    inputs = read_inputs(parcels, layers={"dem": "dem.tif"})
-    assert inputs.layers == {}
-    assert any("dem" in n.where and "raster" in n.text.en for n in inputs.parcels.notices)
-
-
 def test_wrong_kind_and_unusable_geometry_in_a_layer_are_set_aside(parcels, square):
     given = [square(0), None, shapely.LineString([(448000, 4418000), (448001, 4418000)])]
     layer = read_inputs(

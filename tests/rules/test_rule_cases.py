@@ -3,7 +3,9 @@
 A file names its ``rule``, the ``subject`` and the ``verdicts`` that the rule can give, and
 draws a ``[map]`` (role → features) that its ``[[cases]]`` change: ``map`` replaces layers,
 ``set`` changes the one subject's fields, ``drop`` takes fields away (``role.field``),
-``without`` takes layers away, ``layer`` sets a layer's accuracy, coverage or datum.
+``without`` takes layers away, ``layer`` sets a layer's accuracy, coverage or datum, and
+``raster`` draws rasters: role → ``cells`` (rows from the north), ``origin``, ``cell_m``,
+``nodata`` and ``accuracy_m`` (0 unless said).
 Coordinates are metres from the city's corner; ``why`` says how the expectation is found.
 """
 
@@ -23,7 +25,7 @@ CASES = [(rule, case) for rule, page in BOOKS.items() for case in page["cases"]]
 
 
 @pytest.mark.parametrize(("rule", "case"), CASES, ids=[f"{r}: {c['name']}" for r, c in CASES])
-def test_case(rule, case, make_layer, make_shape, make_scene):
+def test_case(rule, case, make_layer, make_raster, make_shape, make_scene):
     page = BOOKS[rule]
     subject = case.get("subject", page["subject"])
     features = {role: [dict(f) for f in given] for role, given in page["map"].items()}
@@ -44,7 +46,9 @@ def test_case(rule, case, make_layer, make_shape, make_scene):
         for role, given in features.items()
         if role not in case.get("without", ())
     }
-    scene = make_scene(layers, case.get("parameters"), strict=case.get("strict", False))
+    rasters = {role: make_raster(role, **drawn) for role, drawn in case.get("raster", {}).items()}
+    strict = case.get("strict", False)
+    scene = make_scene(layers, case.get("parameters"), strict=strict, rasters=rasters)
     evaluation = scene.evaluation_of(subject)
     outcome = evaluation.outcome(rule)
 
