@@ -347,7 +347,7 @@ def test_another_city(write, opened):
 
 
 def test_feet(write, opened):
-    with pytest.raises(LayerError, match='values in "ft".*units = { elevation_m = "m" }'):
+    with pytest.raises(LayerError, match=r'values in "ft".*units = \{ elevation_m = "m"'):
         opened(write(tags={"units": ("ft",)}))
 
 
