@@ -140,10 +140,7 @@ class _Runs:
     def sources(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Role → source record, of each run."""
         first, second = (
-            {
-                source["role"]: source
-                for source in (*run.get("inputs", ()), *run.get("rasters", ()))
-            }
+            {source["role"]: source for source in (*run.get("inputs", ()), *run.get("rasters", ()))}
             for run in (self.a, self.b)
         )
         return first, second

@@ -133,11 +133,10 @@ def _raster_table(inputs: Inputs, lang: Lang) -> Table:
     )  # fmt: skip
     for raster in inputs.rasters.values():
         s = raster.source
-        width, height = s.cell_size
         metres = roles()[s.role].cell.unit == "m"
         table.add_row(
             s.role, s.path, _short(s.crs), f"{s.datum} ?" if s.datum_assumed else s.datum,
-            f"{s.columns} × {s.rows}", f"{width:.6g} × {height:.6g}",
+            f"{s.columns} × {s.rows}", f"{s.cell_width:.6g} × {s.cell_height:.6g}",
             "–" if s.nodata is None else f"{s.nodata:g}", s.unit,
             f"{s.accuracy_m:g} m" if metres else "–",
         )  # fmt: skip

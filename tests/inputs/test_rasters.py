@@ -79,7 +79,8 @@ def test_a_raster_is_described_and_read_window_by_window(write, opened):
     source = raster.source
     assert source.sha256 == {"a.tif": hashlib.sha256(path.read_bytes()).hexdigest()}
     assert (source.crs, source.datum, source.driver) == ("EPSG:4548", "cgcs2000", "GTiff")
-    assert (source.columns, source.rows, source.cell_size, source.bands) == (5, 5, (10, 10), 1)
+    assert (source.columns, source.rows, source.bands) == (5, 5, 1)
+    assert (source.cell_width, source.cell_height) == (10, 10)
     assert (source.nodata, source.unit) == (-1.0, "m")
 
 
