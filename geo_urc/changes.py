@@ -195,6 +195,8 @@ class _Judged:
                     or (name == "extent" and line.side == "inside")
                     or (name == "footprint" and line.side in ("at_most", "at_least"))
                 )
+            case "outside_coverage":
+                return line in self.ending
             case "undecided":
                 return any(p.startswith(f"{name}.") for p in line.parameters)
         return bool(line.layers)
@@ -205,6 +207,23 @@ class _Judged:
     def gaps(self) -> list[str]:
         """Reasons that something is missing."""
         return [c for c in self.codes if c.split(":")[0] not in (*_REVIEW, "not_met")]
+
+    @cached_property
+    def ending(self) -> list[FactLine]:
+        """Conditions on a layer that is said to end somewhere; if there is none, all on layers.
+
+        A raster ends where it has no values, other layers where their declared coverage does,
+        or, when nothing may be assumed, anywhere.
+        """
+        strict = self.record.get("strict", False)
+        ends = {raster["role"] for raster in self.record.get("rasters", ())}
+        ends |= {
+            source["role"]
+            for source in self.record.get("inputs", ())
+            if strict or source["coverage"] != "assumed"
+        }
+        on_layers = [line for line in self.tested if line.layers]
+        return [line for line in on_layers if ends & {*line.layers}] or on_layers
 
     @cached_property
     def loose(self) -> list[str]:

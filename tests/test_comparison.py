@@ -278,3 +278,39 @@ at_most = "near_m"
         encoding="utf-8",
     )
     return path
+
+
+def test_another_raster_is_a_cause(tmp_path, make_shape, make_raster):
+    """The same garage with its roof at 43 m, under ground of 45.5 m and then of 44 m."""
+
+    def frame(box, **columns):
+        return gpd.GeoDataFrame(columns, geometry=[make_shape({"box": box})], crs="EPSG:4548")
+
+    def run(ground):
+        make_raster("dem", [[ground]], accuracy_m=0.1)
+        layers = {
+            "green_spaces": frame([0, 0, 100, 100]),
+            "underground_projects": frame([0, 0, 10, 10], use=["commerce"], roof_level_m=[43.0]),
+            "ancient_trees": frame([900, 0, 901, 1]),
+            "memorial_cores": frame([900, 0, 910, 10]),
+            "dem": {"path": str(tmp_path / "dem.tif"), "accuracy_m": 0.1},
+        }
+        layers = {
+            role: given if role == "dem" else _written(tmp_path, role, given)
+            for role, given in layers.items()
+        }
+        parcels = _written(tmp_path, "parcels", frame([200, 0, 300, 100]))
+        return geo_urc.screen(parcels, layers=layers, only=["T20"], as_of=DAY)._results
+
+    found = compare(run(45.5), run(44.0), "en")
+    assert set(found.inputs) == {"dem"}
+    (row,) = (r for r in found.changes.to_pylist() if r["subject"] == "underground_projects")
+    assert (row["from"], row["to"], row["cause"]) == ("eligible", "ineligible", "input")
+    assert "dem.tif" in row["inputs"]
+
+
+def _written(folder, name, frame):
+    path = folder / f"{name}.geojson"
+    if not path.exists():
+        frame.to_file(path, driver="GeoJSON")
+    return path

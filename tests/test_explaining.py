@@ -73,6 +73,45 @@ def result(frame):
     return geo_urc.screen(parcels, layers=layers)
 
 
+def test_the_sources_that_would_do_are_named(frame):
+    """Nothing says how much soil there is: three things would, and one is enough."""
+    layers = {
+        "green_spaces": frame({"box": [0, 0, 100, 100]}),
+        "underground_projects": frame({"box": [0, 0, 10, 10]}, use=["commerce"], name=["甲"]),
+        "ancient_trees": frame({"point": [900, 0]}),
+        "memorial_cores": frame({"box": [900, 0, 910, 10]}),
+    }
+    result = geo_urc.screen(frame({"box": [0, 0, 9, 9]}), layers=layers, only=["T20"])
+    assert result["underground_projects"].t20_reason.tolist() == ["attribute_missing:soil_cover_m"]
+    assert told(result, "underground_projects-1", "T20") == [
+        "怎样才能判定:",
+        "- 补充覆土厚度（soil_cover_m），或地面高程栅格（dem）与顶板标高（roof_level_m），"
+        "或覆土厚度栅格（soil_depth）",
+    ]
+
+
+def test_where_heights_end_a_raster_is_asked_for(frame, make_raster, tmp_path):
+    make_raster("dem", [[50]])
+    layers = {
+        "green_spaces": frame({"box": [0, 0, 100, 100]}),
+        "underground_projects": frame(
+            {"box": [0, 0, 20, 10]}, use=["commerce"], roof_level_m=[45.0]
+        ),
+        "ancient_trees": frame({"point": [900, 0]}),
+        "memorial_cores": frame({"box": [900, 0, 910, 10]}),
+        "dem": tmp_path / "dem.tif",
+    }
+    result = geo_urc.screen(frame({"box": [0, 0, 9, 9]}), layers=layers, only=["T20"])
+    assert result["underground_projects"].t20_reason.tolist() == ["outside_coverage"]
+    assert told(result, "underground_projects-1", "T20") == [
+        "怎样才能判定:",
+        "- 提供在该处有数值的栅格（地面高程、覆土厚度栅格）",
+    ]
+    assert "planting_soil_source" in result["underground_projects"]
+    info = result.run["layers"]["underground_projects"]["rules"][0]
+    assert ("dem" in info["layers"], "soil_depth" in info["layers"]) == (True, False)
+
+
 def told(result, subject_id, rule, lang="zh"):
     """Return the lines about change or room, without their marks."""
     result._lang = lang

@@ -59,6 +59,7 @@ TEXTS: dict[str, Text] = {
     "file": Text("文件", "File"),
     "record": Text("记录", "Record"),
     "records": Text("记录数（读入／采用／未采用）", "Records (read / used / set aside)"),
+    "cells": Text("格", "cells"),
     "repaired": Text("修复／无法使用", "Repaired / unusable"),
     "hash": Text("SHA-256", "SHA-256"),
     "declared": Text("坐标系（基准）", "System (datum)"),

@@ -432,6 +432,30 @@ def test_check(urc, city):
     assert urc("check", city / "none.gpkg", "--layers", city / "layers.toml")[0] == 2
 
 
+def test_check_tells_of_rasters_and_of_those_refused(urc, city, make_raster):
+    make_raster("dem", [[45, 46], [47, 48]], nodata=-9)
+    layers = (city / "layers.toml").read_text("utf-8")
+    given = '[layers.dem]\npath = "dem.tif"\naccuracy_m = 0.3\n'
+    (city / "layers.toml").write_text(layers + given, "utf-8")
+    command = ("check", city / "parcels.gpkg", "--layers", city / "layers.toml", "--lang", "en")
+    status, said, err = urc(*command)
+    assert status == 0, err
+    line = next(line.split() for line in said.splitlines() if line.startswith("dem "))
+    assert line == [
+        "dem",
+        "dem.tif",
+        "EPSG:4548",
+        "cgcs2000",
+        "?",
+        *["2", "×", "2", "10", "×", "10", "-9", "m", "0.3", "m"],
+    ]
+    assert "[assumption] dem (dem.tif): datum not declared" in said
+    (city / "layers.toml").write_text(layers + given + 'datum = "bd09"\n', "utf-8")
+    status, _, err = urc(*command)
+    assert status == 2
+    assert "declared as bd09" in err
+
+
 def test_check_drafts_what_screen_then_reads(urc, city):
     """Without --layers, what is printed is a LAYERS.toml that works."""
     status, said, _ = urc("check", city / "parcels.gpkg")

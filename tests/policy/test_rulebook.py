@@ -241,6 +241,15 @@ def test_a_layer_of_a_fact_must_be_a_role(broken):
     assert any("rail.toml" in p and "rail_stations" in p for p in problems)
 
 
+def test_statistics_are_of_rasters_and_sources_are_facts(broken):
+    asked = 'layer = "dem", stat = "min"'
+    first, second, *_ = broken("terrain.toml", asked, 'layer = "hubs", stat = "median"')
+    assert "no raster named hubs" in first
+    assert "no statistic named median" in second
+    problems = broken("terrain.toml", 'dem = "ground_over_roof_m"', 'dem = "ground_over_rof_m"')
+    assert any("planting_soil_m" in p and "ground_over_roof_m" in p for p in problems)
+
+
 def test_a_choice_must_name_a_parameter_and_have_a_case_for_each_word(broken):
     problems = broken("T08.toml", 'choose = "cover"', 'choose = "cove"')
     assert any("T08.toml" in p for p in problems)
