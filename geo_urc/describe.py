@@ -141,7 +141,7 @@ def layers_of(book: Rulebook, rule: model.Rule, *, fallback: bool = False) -> tu
         for key, value in spec.arguments.items():
             if key in ("layer", "special", "besides"):
                 found[value] = None
-            elif key in ("of", "key"):
+            elif key in ("of", "key") or (fallback and key == "ground"):
                 follow(value)
         if spec.question == "formula" or (fallback and spec.question == "first_known"):
             for inner in model.names_in(spec.arguments):
