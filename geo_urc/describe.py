@@ -8,6 +8,7 @@ from typing import Any
 
 from geo_urc.evaluation import active_leaves, chosen
 from geo_urc.facts.questions import SEARCH_M
+from geo_urc.facts.questions.volumes import NEIGHBOUR_M
 from geo_urc.grounds import definition, grounds_of_fact, grounds_of_rule
 from geo_urc.policy import model
 from geo_urc.policy.rulebook import Rulebook
@@ -25,6 +26,7 @@ EMPTY: dict[str, Text] = {
     "depth": Text(f"相距 {SEARCH_M:g} 米以上", f"over {SEARCH_M:g} m away"),
     "clearance": Text("附近没有", "none near"),
     "reached": Text("没有", "none"),
+    "separation": Text(f"{NEIGHBOUR_M:g} 米内没有", f"none within {NEIGHBOUR_M:g} m"),
     "part": Text("没有", "none"),
 }
 """Question → what an empty answer says where nothing is missing."""
@@ -135,7 +137,7 @@ def layers_of(book: Rulebook, rule: model.Rule) -> tuple[str, ...]:
         for key, value in spec.arguments.items():
             if key in ("layer", "special", "besides"):
                 found[value] = None
-            elif key in ("of", "key"):
+            elif key in ("of", "key", "ground"):
                 follow(value)
         if spec.question == "formula":
             for inner in model.names_in(spec.arguments):
