@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import shapely
 
 from geo_urc import evidence, explaining
+from geo_urc.errors import OutputError, Problem
 from geo_urc.inputs import read_inputs
 from geo_urc.policy import load_rulebook
 from geo_urc.record import run_record
-from geo_urc.run import write_geopackage
+from geo_urc.run import VOLUMES, volumes_of, write_geopackage
 from geo_urc.screening import Screening
-from geo_urc.text import Lang
+from geo_urc.text import Lang, Text
 
 if TYPE_CHECKING:
     import folium
@@ -141,6 +142,30 @@ class Result:
             lang=self._lang,
             as_of=self._as_of,
         )
+
+    def to_cityjson(self, path: str | Path) -> None:
+        """Write the property volumes as CityJSON solids.
+
+        Raises
+        ------
+        OutputError
+            No layer of property volumes was given, or no rule that reads their levels applied.
+        """
+        from geo_urc.outputs.solids import write_cityjson
+
+        model = volumes_of(self._screening, self._results.tables.get(VOLUMES))
+        if model is None:
+            raise OutputError(
+                Problem(
+                    str(path),
+                    Text("没有产权体可写。", "there are no property volumes to write."),
+                    Text(
+                        "给出 property_volumes 图层，并计算读取高程的规则。",
+                        "Give a layer property_volumes, and evaluate a rule that reads levels.",
+                    ),
+                )
+            )
+        write_cityjson(Path(path), model, as_of=self._as_of)
 
     def map(self) -> folium.Map:
         """Return the map, to be shown in a notebook or saved."""

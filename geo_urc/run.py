@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -19,7 +19,12 @@ from geo_urc.results import Results
 from geo_urc.screening import Screening, SubjectPlan
 from geo_urc.text import Lang
 
+if TYPE_CHECKING:
+    from geo_urc.outputs.solids import Model
+
 GEOPACKAGE = "eligibility.gpkg"
+VOLUMES = "property_volumes"
+"""The role whose features are solids."""
 OUTPUTS = ("gpkg", "map", "report")
 FORMATS = ("gpkg", "parquet", "csv")
 
@@ -74,6 +79,8 @@ def run(inputs: Inputs, book: Rulebook, request: Request) -> dict[str, Any]:
             )
         _write_flat_files(folder, screening, tables, wanted)
         record = run_record(screening, as_of=request.as_of)
+        if "gpkg" in request.outputs:
+            record |= _write_volumes(folder, screening, tables.get(VOLUMES), request)
         infos = {role: plan.info for role, plan in screening.plans.items()}
         results = Results(record, infos, tables, screening.context())
         if "map" in request.outputs:
@@ -142,6 +149,37 @@ def write_geopackage(
     geopackage.write_attribute_table(path, "rules", _rules_table(screening))
     geopackage.write_attribute_table(path, "set_aside", pa.Table.from_pylist(aside, _ASIDE))
     geopackage.finish_geopackage(path, infos, lang, as_of=as_of)
+
+
+def volumes_of(screening: Screening, table: pa.Table | None = None) -> Model | None:
+    """Return the property volumes as solids; None if none are given or no rule reads levels.
+
+    Parameters
+    ----------
+    table
+        Their finished rows, if they are at hand.
+    """
+    from geo_urc.outputs.solids import build_model
+
+    if VOLUMES not in screening.plans:
+        return None
+    plan = screening.plans[VOLUMES]
+    if table is None:
+        table = pa.Table.from_batches(screening.batches(VOLUMES), plan.schema)
+    return build_model(plan.info, table, screening.shapes(VOLUMES))
+
+
+def _write_volumes(
+    folder: Path, screening: Screening, table: pa.Table | None, request: Request
+) -> dict[str, Any]:
+    """Write the property volumes as solids; return what the record says of them."""
+    from geo_urc.outputs.solids import write_volumes
+
+    model = volumes_of(screening, table)
+    if model is None:
+        return {}
+    write_volumes(folder, model, request.lang, as_of=request.as_of)
+    return {"volumes": model.record()}
 
 
 def _write_flat_files(

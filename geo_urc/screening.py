@@ -134,15 +134,15 @@ class Screening:
 
     def context(self) -> tuple[ContextLayer, ...]:
         """Return the layers by which a reader finds the way on a map, those below first."""
-        return tuple(
-            ContextLayer(
-                role,
-                roles()[role].title,
-                self.inputs.evaluation_crs,
-                pa.array(shapely.to_wkb(layer.features.geometry), pa.binary()),
-            )
-            for role in CONTEXT
-            if (layer := self.inputs.layers.get(role)) is not None
+        return tuple(self.shapes(role) for role in CONTEXT if role in self.inputs.layers)
+
+    def shapes(self, role: str) -> ContextLayer:
+        """Return the features of a layer as they were measured."""
+        return ContextLayer(
+            role,
+            roles()[role].title,
+            self.inputs.evaluation_crs,
+            pa.array(shapely.to_wkb(self.inputs.layers[role].features.geometry), pa.binary()),
         )
 
     # --- one batch ----------------------------------------------------------------------------

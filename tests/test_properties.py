@@ -23,7 +23,7 @@ from geo_urc.screening import Screening
 
 SUBJECTS = (
     "parcels", "projects", "green_spaces", "underground_projects", "green_amenities",
-    "facilities", "courtyards",
+    "facilities", "courtyards", "property_volumes",
 )  # fmt: skip
 DECIDED = ("eligible", "ineligible", "not_applicable")
 OPTIONAL = {("parcels", "special_quota_m2")}
@@ -99,6 +99,11 @@ LAYERS = {
     ),
     "courtyards": some(
         places(10, 40), 2, 1, public_housing=YES_NO, works=figures("restoration", "rebuilding")
+    ),
+    "property_volumes": some(
+        places(10, 60), 3,
+        bottom_m=figures(0, 0, -5), top_m=figures(5, 5, 0, -5),
+        layer=figures("surface", "above", "below"), use=figures("shops"),
     ),
     "rail_stations": some(spots(-900, 1200), 3),
     "hubs": some(AREAS | spots(0, 300), 1),

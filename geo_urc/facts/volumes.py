@@ -1,4 +1,4 @@
-"""What space do volumes take up, do they clash, and do they keep to a ground plan?
+"""What space volumes take up, whether they clash, and whether they keep to a ground plan.
 
 A volume is a vertical prism: a footprint between two levels. Rights to space are drawn to
 common boundaries, so lines that coincide are one line and carry no error against each other;

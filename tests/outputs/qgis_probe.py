@@ -7,7 +7,7 @@ import sys
 def main(path: str, layers: list) -> None:
     """Print, layer by layer, what QGIS made of the file."""
     # Only the system's Python has QGIS; pytest imports this file too.
-    from qgis.core import QgsApplication, QgsRenderContext, QgsVectorLayer
+    from qgis.core import QgsApplication, QgsRenderContext, QgsVectorLayer, QgsWkbTypes
 
     application = QgsApplication([], False)
     application.initQgis()
@@ -29,6 +29,7 @@ def main(path: str, layers: list) -> None:
         names = layer.listStylesInDatabase()[2]
         seen[name] = {
             "valid": layer.isValid(),
+            "kind": QgsWkbTypes.displayString(layer.wkbType()),
             "features": layer.featureCount(),
             "crs": layer.crs().authid(),
             "renderer": renderer.type(),

@@ -76,10 +76,9 @@ def _level(ctx: Context, stated: str, above_ground: str, ground: str) -> tuple[F
     missing["outside_coverage"] = missing.get("outside_coverage", False) | (
         counted & ~known & ~level.unknown
     )
-    accuracy = np.broadcast_to(np.asarray(level.accuracy, float), n)
     value = np.where(known, level.value + over.value, own.value)
     return (
-        Fact(value, np.where(known, accuracy, 0.0), missing),
+        Fact(value, np.where(known, _each(level), 0.0), missing),
         Fact(np.where(known, level.value, np.nan)),
     )
 
@@ -89,7 +88,7 @@ def volume(ctx: Context, *, of: str) -> Fact:
     """Answer with the space in m³ between the two levels of a fact of question ``levels``."""
     height = ctx.fact(of)
     value, accuracy = volumes.prism_m3(
-        ctx.features.geometry, height.value, height.accuracy, ctx.features.accuracy_m
+        ctx.features.geometry, height.value, _each(height), ctx.features.accuracy_m
     )
     return Fact(value, accuracy, _together(height.missing, unplaced(ctx)))
 
@@ -103,18 +102,19 @@ def solid(ctx: Context, *, of: str) -> Fact:
     """
     height = ctx.fact(of)
     geometry = ctx.features.geometry
-    flat = ctx.placed & ~(shapely.area(geometry) > 0)
-    faults: dict[str, Mask] = {
-        "no_area": flat,
-        "touches_itself": volumes.touches_itself(geometry),
-        "not_above_bottom": height.value <= 0,
-    }
     missing = _together(height.missing, unplaced(ctx))
     near = np.abs(height.value) < height.accuracy
-    broken = faults["no_area"] | faults["touches_itself"] | (faults["not_above_bottom"] & ~near)
+    faults: dict[str, Mask] = {
+        "not_above_bottom": (height.value <= 0) & ~near,
+        "touches_itself": volumes.touches_itself(geometry),
+        "no_area": ctx.placed & ~(shapely.area(geometry) > 0),
+    }
+    broken = np.logical_or.reduce(list(faults.values()))
     unknown = np.logical_or.reduce(list(missing.values()))
     value = np.where(broken, 0.0, np.where(unknown, np.nan, 1.0))
-    fault = np.select(list(faults.values()), np.array(list(faults), dtype=object), None)
+    fault = np.full(len(ctx), None, dtype=object)
+    for code, mask in faults.items():  # of several, the last: the most basic one
+        fault[mask] = code
     return Fact(
         value,
         missing={code: mask & ~broken for code, mask in missing.items()},
@@ -138,10 +138,10 @@ def separation(ctx: Context, *, of: str) -> Fact:
         return Fact(own.value, missing=own.missing, parts=parts)
     n, ids = len(ctx), ctx.features.ids
     band = float(np.hypot(ctx.features.accuracy_m, ctx.features.accuracy_m))
-    faces = [
+    bottom, top = (
         _face(height.parts[face], height.parts[f"{face}_ground"]) for face in ("bottom", "top")
-    ]
-    found = volumes.neighbours(ctx.features.geometry, *faces, band, NEIGHBOUR_M)
+    )
+    found = volumes.neighbours(ctx.features.geometry, bottom, top, band, NEIGHBOUR_M)
 
     known = ~height.unknown & (height.value > volumes.SAME_M)
     missing = _together(
@@ -235,8 +235,12 @@ def _parcel_of(ctx: Context, parcels: Layer, names: Words) -> Ints:
 
 
 def _face(level: Fact, ground: Fact) -> Level:
-    accuracy = np.broadcast_to(np.asarray(level.accuracy, float), level.value.shape)
-    return Level(level.value, accuracy, ground.value)
+    return Level(level.value, _each(level), ground.value)
+
+
+def _each(fact: Fact) -> Floats:
+    """Return the accuracy of each value."""
+    return np.broadcast_to(np.asarray(fact.accuracy, float), fact.value.shape)
 
 
 def _together(*gaps: Mapping[str, Mask]) -> dict[str, Mask]:
