@@ -137,7 +137,7 @@ def layers_of(book: Rulebook, rule: model.Rule) -> tuple[str, ...]:
         for key, value in spec.arguments.items():
             if key in ("layer", "special", "besides"):
                 found[value] = None
-            elif key in ("of", "key", "ground"):
+            elif key in ("of", "key"):
                 follow(value)
         if spec.question == "formula":
             for inner in model.names_in(spec.arguments):

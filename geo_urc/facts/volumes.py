@@ -55,7 +55,7 @@ def above(
     >>> above(counted(4.0), counted(-3.0))
     (array([7.]), array([0.]))
     """
-    shared = high.ground_m[i] == low.ground_m[j]
+    shared = np.abs(high.ground_m[i] - low.ground_m[j]) <= SAME_M
     band = np.hypot(high.accuracy_m[i], low.accuracy_m[j])
     return high.metres[i] - low.metres[j], np.where(shared, 0.0, band)
 
