@@ -124,14 +124,14 @@ def solid(ctx: Context, *, of: str) -> Fact:
 
 
 @question("separation")
-def separation(ctx: Context, *, of: str) -> Fact:
-    """Answer with the free distance in m to the nearest other volume of the layer.
+def separation(ctx: Context, *, of: str, layer: str) -> Fact:
+    """Answer with the free distance in m to the nearest other volume of the subjects' layer.
 
     In space: upwards, in plan, or both; 0 where they touch, negative where they lie in each
     other. Parts: ``nearest`` and, of those that share space, ``overlap_m3`` and ``ids``.
     """
     height = ctx.fact(of)
-    own = layer_or_gap(ctx, ctx.features.role)
+    own = layer_or_gap(ctx, layer)
     if isinstance(own, Fact):
         gap = absent(len(ctx), next(iter(own.missing)), text=True)
         parts = {"nearest": gap, "overlap_m3": own, "ids": gap}
@@ -179,19 +179,22 @@ def separation(ctx: Context, *, of: str) -> Fact:
 
 
 @question("parcel_depth")
-def parcel_depth(ctx: Context, *, named_by: str) -> Fact:
+def parcel_depth(ctx: Context, *, layer: str, subjects: str, named_by: str) -> Fact:
     """Answer with the metres that the subject lies inside its parcel; minus: sticks out of it.
 
-    Its parcel is the one that a field names, else the one that holds most of it. Part
-    ``inside`` asks for wholly inside, where the parcel's own edge counts; ``parcel`` is its id.
+    ``layer`` is the role of the parcels, ``subjects`` the subjects' own. A subject's parcel is
+    the one that a field names, else the one that holds most of it. Part ``inside`` asks for
+    wholly inside, where the parcel's own edge counts; ``parcel`` is its id.
     """
-    own = layer_or_gap(ctx, ctx.features.role)
-    parcels = None if isinstance(own, Fact) else parcels_about(ctx, own)
-    if isinstance(own, Fact) or parcels is None or not ctx.usable(parcels):
-        code = "layer_missing" if parcels is None else "datum_unknown"
-        code = next(iter(own.missing)) if isinstance(own, Fact) else code
-        gap, text = absent(len(ctx), code), absent(len(ctx), code, text=True)
-        return Fact(gap.value, missing=gap.missing, parts={"inside": gap, "parcel": text})
+    own = layer_or_gap(ctx, subjects)
+    parcels = own if isinstance(own, Fact) else parcels_about(ctx, own)
+    if parcels is None or not (isinstance(parcels, Fact) or ctx.usable(parcels)):
+        parcels = absent(len(ctx), "layer_missing" if parcels is None else "datum_unknown")
+    if isinstance(parcels, Fact):
+        text = absent(len(ctx), next(iter(parcels.missing)), text=True)
+        return Fact(
+            parcels.value, missing=parcels.missing, parts={"inside": parcels, "parcel": text}
+        )
     n, band = len(ctx), band_m(ctx, parcels)
     names = own_field(ctx, named_by, text=True).value
     parcel = _parcel_of(ctx, parcels, names)
