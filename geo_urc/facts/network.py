@@ -303,7 +303,8 @@ class Walks:
         where[row[first]] = np.where(np.isinf(metres[first]), -1, place[end[first]])
         off_m = np.full(n, np.nan)
         off_m[row[first]] = np.tile(feet.off_m, 2)[first]
-        off_m = np.where(np.isinf(best), self._road_m(geometry), off_m)
+        nowhere = np.flatnonzero(np.isinf(best))
+        off_m[nowhere] = self._road_m(geometry[nowhere])
         shortest = np.where(missing, np.nan, np.inf)
         np.minimum.at(shortest, row, self._by_either_end(feet, closed))
         connected = np.zeros(n, bool)
@@ -369,12 +370,11 @@ class Walks:
         return shapely.STRtree(_points(network.xy[found]))
 
     def _road_m(self, geometry: Geometries) -> Floats:
-        """Return how far the nearest road is, however far."""
+        """Return how far the nearest road is from subjects that are there, however far."""
         metres = np.full(len(geometry), np.nan)
-        here = np.flatnonzero(~shapely.is_missing(geometry))
-        if len(here) and len(self.network.pieces.a):
-            (row, _), off = self.network.tree.query_nearest(geometry[here], return_distance=True)
-            metres[here[row]] = off
+        if len(geometry) and len(self.network.pieces.a):
+            (row, _), off = self.network.tree.query_nearest(geometry, return_distance=True)
+            metres[row] = off
         return metres
 
 

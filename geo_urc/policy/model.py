@@ -351,6 +351,7 @@ QUESTIONS = frozenset(
         "solid",
         "steps",
         "volume",
+        "walking_distance",
         "zone",
     ]
 )

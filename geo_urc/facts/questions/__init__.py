@@ -5,7 +5,15 @@ Each takes the subjects' context and its arguments and answers with a
 meet the plain measuring functions beside this folder. Nothing here knows a rule or a limit.
 """
 
-from geo_urc.facts.questions import areas, derived, distances, holdings, volumes, zones
+from geo_urc.facts.questions import (
+    areas,
+    derived,
+    distances,
+    holdings,
+    volumes,
+    walking,
+    zones,
+)
 from geo_urc.facts.questions.asking import (
     QUESTIONS,
     SEARCH_M,
@@ -25,5 +33,6 @@ __all__ = [
     "own_field",
     "required_arguments",
     "volumes",
+    "walking",
     "zones",
 ]
