@@ -331,6 +331,7 @@ QUESTIONS = frozenset(
         "by_verdict",
         "clearance",
         "contributed",
+        "demand_served",
         "depth",
         "distance",
         "formula",

@@ -7,6 +7,7 @@ meet the plain measuring functions beside this folder. Nothing here knows a rule
 
 from geo_urc.facts.questions import (
     areas,
+    demand,
     derived,
     distances,
     holdings,
@@ -27,6 +28,7 @@ __all__ = [
     "SEARCH_M",
     "Context",
     "areas",
+    "demand",
     "derived",
     "distances",
     "holdings",
