@@ -115,8 +115,8 @@ def share_of_circles(geometry: Geometries, centres: Floats, radii_m: Floats) -> 
     share = np.zeros(len(geometry))
     flat = area == 0
     centres, radii_m = _outermost(centres, radii_m)
-    middles = np.atleast_1d(shapely.points(centres))
-    off = shapely.distance(geometry[:, None], middles[None, :])
+    middles = np.asarray(shapely.points(centres), dtype=object).reshape(1, -1)
+    off = shapely.distance(geometry[:, None], middles)
     share[flat & (off <= radii_m).any(axis=1)] = 1.0
     broad = np.flatnonzero(~flat & (off < radii_m).any(axis=1))
     if not len(broad):

@@ -48,6 +48,10 @@ class Feet(NamedTuple):
     off_m: Floats
     """From the point to the road."""
 
+    def where(self, kept: Ints) -> Feet:
+        """Return some of the feet."""
+        return Feet(self.row[kept], self.piece[kept], self.along_m[kept], self.off_m[kept])
+
 
 class Gaps(NamedTuple):
     """Road ends near a road that they do not meet: node of the end, node opposite, metres."""
@@ -55,6 +59,9 @@ class Gaps(NamedTuple):
     end: Ints
     opposite: Ints
     metres: Floats
+
+
+_NO_GAPS = Gaps(np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +137,8 @@ class Network:
 
     def component_m(self) -> Floats:
         """Return the metres of road in each component, the longest first."""
-        return np.bincount(self.label[self.pieces.a], self.pieces.metres, self.components)
+        found = np.bincount(self.label[self.pieces.a], self.pieces.metres, self.components)
+        return found.astype(np.float64)
 
     def feet(self, points: Geometries, reach_m: float) -> Feet:
         """Return the nearest points of the roads no farther off than ``reach_m`` (inclusive)."""
@@ -141,8 +149,8 @@ class Network:
         reach = reach_m + JOIN_M if np.isfinite(reach_m) else None
         row, piece = self.tree.query_nearest(points[here], max_distance=reach)
         feet = _feet(shapely.get_coordinates(points[here])[row], self.xy, self.pieces, piece)
-        near = feet.off_m <= reach_m * (1 + 1e-9)
-        return Feet(here[row[near]], piece[near], feet.along_m[near], feet.off_m[near])
+        near = np.flatnonzero(feet.off_m <= reach_m * (1 + 1e-9))
+        return feet.where(near)._replace(row=here[row[near]])
 
     def cut_at(self, feet: Feet) -> tuple[Network, Ints]:
         """Return the same network with a node at each foot, and these nodes."""
@@ -173,7 +181,7 @@ class Network:
         return coo_array((weight[once], (start[once], stop[once])), (size, size)).tocsr()
 
     def _edges(self, *, closed: bool) -> tuple[Ints, Ints, Floats]:
-        gaps = self.gaps if closed else Gaps(*(part[:0] for part in self.gaps))
+        gaps = self.gaps if closed else _NO_GAPS
         j, k = self.joints.T
         return (
             np.concatenate([self.pieces.a, j, gaps.end]),
@@ -505,7 +513,7 @@ def _ends_near(xy: Floats, pieces: Pieces, place: Ints) -> tuple[Ints, Feet]:
     near = np.flatnonzero((feet.off_m <= GAP_M) & (group[number[: len(k)]] != mine[k]))
     near = near[np.lexsort((piece[near], feet.off_m[near], k[near]))]
     near = near[np.unique(k[near], return_index=True)[1]]
-    return dead[k[near]], Feet(*(part[near] for part in feet))
+    return dead[k[near]], feet.where(near)
 
 
 def _crossings(xy: Floats, pieces: Pieces, place: Ints) -> Floats:

@@ -67,7 +67,7 @@ def walking_distance(
     """
     to, by = layer_or_gap(ctx, layer), layer_or_gap(ctx, network)
     if isinstance(to, Fact) or isinstance(by, Fact):
-        gap = to if isinstance(to, Fact) else by
+        gap = next(found for found in (to, by) if isinstance(found, Fact))
         nearest = absent(len(ctx), next(iter(gap.missing)), text=True)
         return Fact(gap.value, missing=gap.missing, parts={"nearest": nearest, "snap_m": gap})
     roads = roads_of(ctx.shared, by)
