@@ -26,7 +26,7 @@ from geo_urc.facts.questions.distances import distance_to
 from geo_urc.inputs.table import Layer
 
 SHOWN = 20
-"""How many gaps, crossings and islands a report locates."""
+"""How many gaps, crossings, islands and features a report names; it counts all."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,10 @@ def road_report(roads: Roads) -> dict[str, Any]:
         "crossings_not_joined": len(network.crossings),
         "crossings_at": [_at(xy) for xy in network.crossings[:SHOWN]],
         "largest_snap_m": {role: round(m, 3) for role, m in sorted(roads.snaps.items())},
-        "off_network": dict(sorted(roads.off_network.items())),
+        "off_network": {
+            role: {"count": len(ids), "ids": ids[:SHOWN]}
+            for role, ids in sorted(roads.off_network.items())
+        },
     }
 
 
