@@ -28,6 +28,7 @@ EMPTY: dict[str, Text] = {
     "reached": Text("没有", "none"),
     "separation": Text(f"{NEIGHBOUR_M:g} 米内没有", f"none within {NEIGHBOUR_M:g} m"),
     "part": Text("没有", "none"),
+    "walking_distance": Text("路网不通", "no way by the roads"),
 }
 """Question → what an empty answer says where nothing is missing."""
 
@@ -139,7 +140,7 @@ def layers_of(book: Rulebook, rule: model.Rule, *, fallback: bool = False) -> tu
         if spec is None:
             return
         for key, value in spec.arguments.items():
-            if key in ("layer", "special", "besides"):
+            if key in ("layer", "special", "besides", "network"):
                 found[value] = None
             elif key in ("of", "key") or (fallback and key == "ground"):
                 follow(value)

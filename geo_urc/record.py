@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 
 from geo_urc import describe
 from geo_urc.errors import OutputError, Problem
+from geo_urc.facts.questions.walking import road_report
 from geo_urc.grounds import grounds_of_rule
 from geo_urc.inputs.table import Inputs, Notice, SetAside, SourceRecord
 from geo_urc.policy.rulebook import Rulebook
@@ -41,6 +42,8 @@ def run_record(screening: Screening, *, as_of: dt.date) -> dict[str, Any]:
     inputs, book = screening.inputs, screening.book
     sources = [inputs.parcels.source, *(layer.source for layer in inputs.layers.values())]
     set_aside = list(set_aside_of(inputs))
+    roads = screening.roads()
+    network = road_report(roads) if roads is not None else None
     _check_nothing_lost(sources, set_aside)
     return {
         "format": FORMAT,
@@ -53,7 +56,10 @@ def run_record(screening: Screening, *, as_of: dt.date) -> dict[str, Any]:
         "inputs": [dataclasses.asdict(source) for source in sources],
         "rasters": [dataclasses.asdict(raster.source) for raster in inputs.rasters.values()],
         "parameters": _parameters(book),
-        "notices": [_notice(n) for n in notices_of(inputs)] + _renamed(screening),
+        "notices": [
+            *(_notice(n) for n in [*notices_of(inputs), *_network_notices(network or {})]),
+            *_renamed(screening),
+        ],
         "set_aside": [
             {
                 "role": s.role,
@@ -66,6 +72,7 @@ def run_record(screening: Screening, *, as_of: dt.date) -> dict[str, Any]:
         ],
         "not_in_force": _not_in_force(book),
         "layers_missing": _layers_missing(screening),
+        "network": network,
         "counts": {
             role: {rule: dict(words) for rule, words in rules.items()}
             for role, rules in screening.counts.items()
@@ -198,6 +205,35 @@ def _notice(notice: Notice) -> dict[str, Any]:
         "text_en": notice.text.en,
         "count": notice.count,
     }
+
+
+def _network_notices(network: dict[str, Any]) -> list[Notice]:
+    """Say where roads do not hang together: ways may be longer than they are, or missing."""
+    found = []
+    if gaps := network.get("gaps", 0):
+        at = network["gaps_at"][0]
+        text = Text(
+            f"路网有 {gaps} 处断口：路端距另一条路不足 {network['gap_limit_m']:g} 米而未相接"
+            f"（首处在道路 {at['road']}，{at['x']:.0f}, {at['y']:.0f}）；因断口而不能确定的步行距离按资料不足处理。",
+            f"{gaps} road ends stop within {network['gap_limit_m']:g} m of a road without meeting "
+            f"it (the first: road {at['road']}, {at['x']:.0f}, {at['y']:.0f}); where such a gap "
+            "decides, the walking distance counts as not known.",
+        )
+        found.append(Notice("warning", "roads", text, gaps))
+    if islands := network.get("components", 0) - 1 if network.get("roads") else 0:
+        text = Text(
+            f"路网另有 {islands} 部分与主网不相连。",
+            f"{islands} parts of the roads do not hang together with the largest.",
+        )
+        found.append(Notice("warning", "roads", text, islands))
+    if crossings := network.get("crossings_not_joined", 0):
+        text = Text(
+            f"道路有 {crossings} 处相交而无公共顶点，按立体交叉处理，不相通。",
+            f"Roads cross in {crossings} places without a common vertex: taken for bridges, "
+            "they do not meet.",
+        )
+        found.append(Notice("warning", "roads", text, crossings))
+    return found
 
 
 def _renamed(screening: Screening) -> list[dict[str, Any]]:

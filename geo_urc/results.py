@@ -25,6 +25,7 @@ UNITS: dict[str, Text] = {
     "percent": Text("%", "%"),
     "storeys": Text("层", "storeys"),
     "people": Text("人", "people"),
+    "dwellings": Text("户", "dwellings"),
     "years": Text("年", "years"),
     "share": Text("", ""),
     "factor": Text("", ""),

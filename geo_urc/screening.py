@@ -14,6 +14,7 @@ import shapely
 from geo_urc import describe, verdicts
 from geo_urc.evaluation import Evaluation, Scene, active_leaves
 from geo_urc.facts.fact import Fact
+from geo_urc.facts.questions.walking import Roads, roads_of
 from geo_urc.inputs.table import Batch, Inputs, Layer, SourceRecord
 from geo_urc.policy import model
 from geo_urc.policy.rulebook import Rulebook
@@ -146,6 +147,11 @@ class Screening:
             self.inputs.evaluation_crs,
             pa.array(shapely.to_wkb(self.inputs.layers[role].features.geometry), pa.binary()),
         )
+
+    def roads(self) -> Roads | None:
+        """Return the network that was walked on, None without roads."""
+        layer = self.inputs.layers.get("roads")
+        return None if layer is None else roads_of(self.scene.shared, layer)
 
     # --- one batch ----------------------------------------------------------------------------
 

@@ -47,6 +47,9 @@ REASONS: dict[str, Text] = {
     "outside_coverage": Text(
         "超出图层完整覆盖范围", "beyond the area in which the layer is complete"
     ),
+    "network_gap": Text(
+        "路网有断口或不相连", "the road network has a gap, or does not hang together"
+    ),
     "geometry_unusable": Text("图形无法使用", "the geometry cannot be used"),
     "datum_unknown": Text("坐标基准不明", "the datum of the coordinates is not known"),
     "value_unrecognised": Text("属性值无法识别", "an attribute value is not recognised"),

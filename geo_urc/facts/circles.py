@@ -96,6 +96,66 @@ def share_within(
     return CircleShare(np.clip(share, 0.0, 1.0), boundary)
 
 
+def share_of_circles(geometry: Geometries, centres: Floats, radii_m: Floats) -> Floats:
+    """Return the share of each feature's area within any of a few circles of any radius.
+
+    Where circles of different radii overlap, each keeps the half of the plane in which it is
+    the nearer by power (distance² − radius²): there it is alone, as equal ones are in the
+    cells of the nearest centre. A point is in (1; the radius itself counts) or out (0).
+
+    Examples
+    --------
+    Two half circles of radius 1 in a square of side 2: π of 4 m².
+
+    >>> square = np.array([shapely.box(-1, -1, 1, 1), shapely.Point(0, 5)], dtype=object)
+    >>> share_of_circles(square, np.array([[-1.0, 0.0], [1.0, 0.0]]), np.ones(2)).round(6).tolist()
+    [0.785398, 0.0]
+    """
+    area = shapely.area(geometry)
+    share = np.zeros(len(geometry))
+    flat = area == 0
+    centres, radii_m = _outermost(centres, radii_m)
+    middles = np.asarray(shapely.points(centres), dtype=object).reshape(1, -1)
+    off = shapely.distance(geometry[:, None], middles)
+    share[flat & (off <= radii_m).any(axis=1)] = 1.0
+    broad = np.flatnonzero(~flat & (off < radii_m).any(axis=1))
+    if not len(broad):
+        return share
+    x0, y0, x1, y1 = shapely.total_bounds(geometry[broad])
+    for k, (centre, radius) in enumerate(zip(centres, radii_m.tolist(), strict=True)):
+        cell = shapely.box(x0, y0, x1, y1)
+        for j in np.flatnonzero(np.arange(len(centres)) != k):
+            cell = cell.intersection(
+                _nearer(centre, radius, centres[j], radii_m[j], (x0, y0, x1, y1))
+            )
+        pieces = shapely.intersection(geometry[broad], cell)
+        inside, _ = _disc_overlap(outlines(pieces), np.tile(centre, (len(broad), 1)), radius)
+        share[broad] += inside / area[broad]
+    return np.clip(share, 0.0, 1.0)
+
+
+def _outermost(centres: Floats, radii_m: Floats) -> tuple[Floats, Floats]:
+    """Return the circles without those that lie in another, and each once."""
+    apart = np.hypot(*(centres[:, None] - centres[None]).transpose(2, 0, 1))
+    holds = apart + radii_m <= radii_m[:, None]
+    same = holds & holds.T
+    hidden = (holds & ~same).any(axis=0) | np.triu(same, 1).any(axis=0)
+    return centres[~hidden], radii_m[~hidden]
+
+
+def _nearer(
+    centre: Floats, radius: float, other: Floats, other_radius: float, box: tuple[float, ...]
+) -> shapely.Polygon:
+    """Return the part of the plane about a box that is nearer to one circle by power."""
+    apart = float(np.hypot(*(other - centre)))
+    towards = (other - centre) / apart
+    across = np.array([-towards[1], towards[0]])
+    line = centre + (apart**2 + radius**2 - other_radius**2) / (2 * apart) * towards
+    far = 2 * (np.abs(np.array([[box[0], box[1]], [box[2], box[3]]]) - line).max() + 1)
+    near, off = far * across, far * towards
+    return shapely.Polygon([line + near, line - near, line - near - off, line + near - off])
+
+
 def _by_cells(
     geometry: Geometries, centres: Centres, radius_m: float
 ) -> tuple[Ints, Floats, Floats]:

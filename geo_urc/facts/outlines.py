@@ -82,6 +82,12 @@ def outlines(geometry: Geometries) -> Outlines:
     )
 
 
+def no_outlines(n: int) -> Outlines:
+    """Return the outlines of ``n`` subjects that have none, such as points."""
+    none = np.empty(0, np.intp)
+    return Outlines(np.empty((0, 2)), np.zeros(1, np.intp), none, np.empty(0), n)
+
+
 def _signed_area(xy: Floats, start: Ints) -> Floats:
     """Return twice the signed area of each ring, measured from its own first vertex."""
     if len(start) == 1:

@@ -334,6 +334,7 @@ QUESTIONS = frozenset(
         "by_verdict",
         "clearance",
         "contributed",
+        "demand_served",
         "depth",
         "distance",
         "first_known",
@@ -356,6 +357,7 @@ QUESTIONS = frozenset(
         "steps",
         "volume",
         "zonal",
+        "walking_distance",
         "zone",
     ]
 )

@@ -5,7 +5,17 @@ Each takes the subjects' context and its arguments and answers with a
 meet the plain measuring functions beside this folder. Nothing here knows a rule or a limit.
 """
 
-from geo_urc.facts.questions import areas, derived, distances, holdings, terrain, volumes, zones
+from geo_urc.facts.questions import (
+    areas,
+    demand,
+    derived,
+    distances,
+    holdings,
+    terrain,
+    volumes,
+    walking,
+    zones,
+)
 from geo_urc.facts.questions.asking import (
     QUESTIONS,
     SEARCH_M,
@@ -19,6 +29,7 @@ __all__ = [
     "SEARCH_M",
     "Context",
     "areas",
+    "demand",
     "derived",
     "distances",
     "holdings",
@@ -26,5 +37,6 @@ __all__ = [
     "required_arguments",
     "terrain",
     "volumes",
+    "walking",
     "zones",
 ]

@@ -7,7 +7,7 @@ import shapely
 
 from geo_urc.facts import circles, distance, holdings
 from geo_urc.facts.fact import Bound, Fact, absent
-from geo_urc.facts.outlines import Outlines
+from geo_urc.facts.outlines import no_outlines
 from geo_urc.facts.questions.asking import (
     Context,
     band_m,
@@ -36,7 +36,7 @@ def distance_to(ctx: Context, *, layer: str, start: str = "edge") -> Fact:
     centres = _centres(ctx, found)
     if start == "centroid":
         middle = shapely.centroid(ctx.features.geometry)
-        near = distance.nearest(middle, _no_rings(len(ctx)), centres)
+        near = distance.nearest(middle, no_outlines(len(ctx)), centres)
     else:
         near = _nearest(ctx, found, centres)
     value = np.where(ctx.placed & (near.feature < 0), np.inf, near.distance_m)
@@ -157,8 +157,3 @@ def _nearest(ctx: Context, layer: Layer, centres: distance.Centres) -> distance.
         ("nearest", layer.features.role),
         lambda: distance.nearest(ctx.features.geometry, ctx.rings, centres),
     )
-
-
-def _no_rings(n: int) -> Outlines:
-    none = np.empty(0, np.intp)
-    return Outlines(np.empty((0, 2)), np.zeros(1, np.intp), none, np.empty(0), n)
