@@ -17,8 +17,10 @@ import numpy as np
 import pyogrio
 import pyproj
 import pytest
+import rasterio.windows
 import shapely
 
+import geo_urc
 from geo_urc.cli.main import main
 from geo_urc.inputs.datum import shift
 
@@ -305,3 +307,54 @@ def test_the_web_maps_shift_is_undone(osm_run, amap_run):
     assert np.nanmedian(apart[near]) < 60
     agree = osm["t08a_verdict"] == amap_run["t08a_verdict"]
     assert agree.mean() > 0.95
+
+
+@pytest.mark.parametrize(
+    ("raster", "system"),
+    [("beijing_dem3_utm50n_byte.tif", 32650), ("china_dem_coarse_wgs84.tif", 4326)],
+)
+def test_cells_under_parcels_against_an_overlay_of_each_cell(raster, system):
+    """300 parcels on a raster in UTM and on one in degrees, each cell cut out by shapely.
+
+    Positions differ by millimetres from those of a direct conversion, so the least and the
+    most are held between those of a footprint a little smaller and a little larger.
+    """
+    path = REAL / "raster" / raster
+    plots = gpd.read_file(REAL / "parcels" / "osm_landuse.shp").to_crs(4326)
+    plots = plots[plots.is_valid & (plots.area > 1e-8)].sample(300, random_state=1)
+    plots = plots.reset_index(drop=True)[["geometry"]]
+    layers = {"dem": {"path": str(path), "datum": "wgs84"}}
+    found = geo_urc.screen(plots, layers=layers, only=["T08a"]).parcels
+    metre = 1.0 if system == 32650 else 1e-5
+    footprints = plots.geometry.to_crs(system)
+    compared = 0
+    with rasterio.open(path) as file:
+        for i, shape in enumerate(footprints):
+            inner, outer = (cells_under(file, shape.buffer(d * metre)) for d in (-0.1, 0.1))
+            if inner is None or outer is None:  # too narrow to shrink, or partly void
+                continue
+            _, _, mean = cells_under(file, shape)
+            assert outer[0] <= found.ground_min_m[i] <= inner[0]
+            assert inner[1] <= found.ground_max_m[i] <= outer[1]
+            assert found.ground_mean_m[i] == pytest.approx(mean, abs=0.05)
+            compared += 1
+    assert compared > 200
+
+
+def cells_under(file, shape):
+    """Return least, most and mean of the cells under a shape; None if some have no value."""
+    if shape.is_empty:
+        return None
+    west, south, east, north = shape.bounds
+    t = file.transform
+    column, row = int((west - t.c) // t.a), int((north - t.f) // t.e)
+    columns, rows = int((east - t.c) // t.a) - column + 1, int((south - t.f) // t.e) - row + 1
+    values = file.read(1, window=rasterio.windows.Window(column, row, columns, rows)).astype(float)
+    if values.shape != (rows, columns) or (values == file.nodata).any():
+        return None
+    y, x = np.indices(values.shape)
+    left, top = t.c + (column + x) * t.a, t.f + (row + y) * t.e
+    cells = shapely.box(left, top + t.e, left + t.a, top)
+    share = shapely.area(shapely.intersection(cells, shape))
+    held = values[share > 0]
+    return held.min(), held.max(), (share * values).sum() / share.sum()

@@ -22,7 +22,8 @@ from geo_urc.inputs.table import Geometries, Raster, ReadWindow
 
 MOST_CELLS = 4_000_000
 """Cells held at a time; a larger footprint is worked out piece by piece."""
-_BLOCK = 256
+_BLOCK = 128
+"""Rows and columns of the squares in whose order subjects are looked at."""
 _EDGE = 1e-6
 """Share of a cell by which a footprint may stick out of the raster: the last bits of its place."""
 _POINT = 0
@@ -137,10 +138,7 @@ def _cell(raster: Raster) -> tuple[float, float]:
 
 
 def _by_block(raster: Raster, bounds: Floats) -> Ints:
-    """Return an order in which footprints near each other follow each other.
-
-    GDAL keeps the blocks it read last, so that most are read once.
-    """
+    """Return an order in which footprints that begin in the same block follow each other."""
     west, _, _, north = raster.extent
     width, height = _cell(raster)
     column = (bounds[:, 0] - west) // (width * _BLOCK)
@@ -161,13 +159,19 @@ def _sticks_out(raster: Raster, footprints: Geometries) -> npt.NDArray[np.bool_]
 
 
 class _Cells(RasterSource):
-    """A raster as exactextract reads it; NaN is what it takes for no value."""
+    """A raster as exactextract reads it; NaN is what it takes for no value.
+
+    Small windows come out of the four blocks that all footprints lie in that begin in the
+    first of them and are no larger than one: these are read once for all of them.
+    """
 
     def __init__(self, raster: Raster, read: ReadWindow) -> None:
         super().__init__()
         self.set_name(raster.role)
         self.raster = raster
         self.read = read
+        self.at: tuple[int, int] | None = None
+        self.held = np.empty((0, 0))
 
     def res(self) -> tuple[float, float]:
         return _cell(self.raster)
@@ -182,7 +186,16 @@ class _Cells(RasterSource):
         return None
 
     def read_window(self, x0: int, y0: int, nx: int, ny: int) -> Floats:
-        return self.read(x0, y0, nx, ny)
+        if not nx or not ny or max(nx, ny) > _BLOCK:
+            return self.read(x0, y0, nx, ny)
+        left, top = x0 // _BLOCK * _BLOCK, y0 // _BLOCK * _BLOCK
+        if self.at != (left, top):
+            rows, columns = self.raster.shape
+            self.at = left, top
+            self.held = self.read(
+                left, top, min(2 * _BLOCK, columns - left), min(2 * _BLOCK, rows - top)
+            )
+        return self.held[y0 - top : y0 - top + ny, x0 - left : x0 - left + nx]
 
 
 class _Footprints(FeatureSource):
