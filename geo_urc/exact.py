@@ -138,6 +138,8 @@ class Owed:
 
     Attributes
     ----------
+    base_fact
+        The fact that the base is; None where there is no base.
     reasons
         Why there is no amount, and what was presumed where there is one: codes, a list a row.
     """
@@ -145,6 +147,7 @@ class Owed:
     base: Column
     factor: Column
     amount: Column
+    base_fact: list[str | None]
     reasons: list[list[str]]
 
 
@@ -152,38 +155,42 @@ def owed(subjects: Subjects, rule: str, rows: Rows) -> Owed:
     """Return what rows of the subjects owe under a rule, taking for granted that they meet it.
 
     Of a price ``upon`` another rule the base is that rule's amount where that rule is for the
-    subject, met or not; an amount that is open there is open here. Where it is undecided
+    subject and not failed; an amount that is open there is open here. Where it is undecided
     whether that rule is for the subject at all, it is presumed not to be, and that is said.
     """
     n, price = len(rows), subjects.rule(rule).price
+    base: Column = [None] * n
+    named: list[str | None] = [None] * n
+    reasons: list[list[str]] = [[] for _ in range(n)]
     if price is None or not price.stated:
-        return Owed([None] * n, [None] * n, [None] * n, [[] for _ in range(n)])
+        return Owed(base, base, base, named, reasons)
     if price.nothing:
         none: Column = [Fraction(0)] * n
-        return Owed([None] * n, none, none, [[] for _ in range(n)])
+        return Owed(base, none, none, named, reasons)
     figures = Figures(subjects, rows)
-    base: Column = [None] * n
-    reasons: list[list[str]] = [[] for _ in range(n)]
     if price.base is not None:
-        base = list(figures.named(price.base))
+        base, named = list(figures.named(price.base)), [price.base] * n
         reasons = _gaps(subjects, rows, price.base, base)
     if price.upon is not None:
         under = owed(subjects, price.upon, rows)
         applies = subjects.applies(price.upon).state[rows]
         state = subjects.outcome(price.upon).state[rows]
         for i in range(n):
+            if state[i] in (Verdict.INELIGIBLE, Verdict.NOT_APPLICABLE):
+                continue
             if applies[i] == Verdict.ELIGIBLE:
                 met = state[i] == Verdict.ELIGIBLE
                 base[i] = under.amount[i] if met else None
-                reasons[i] = under.reasons[i] if met else [f"undecided:{price.upon}"]
-            elif applies[i] != Verdict.INELIGIBLE:
+                named[i] = model.amount_fact(price.upon)
+                reasons[i] = list(under.reasons[i]) if met else [f"undecided:{price.upon}"]
+            elif base[i] is not None:
                 reasons[i].append(f"presumed_not:{price.upon}")
     factor = figures.formula(price.factor)
     if isinstance(price.factor, str):
         gaps = _gaps(subjects, rows, price.factor, factor)
         reasons = [list(dict.fromkeys([*a, *b])) for a, b in zip(reasons, gaps, strict=True)]
     amount = [_combined(prod, pair) for pair in zip(base, factor, strict=True)]
-    return Owed(base, factor, amount, reasons)
+    return Owed(base, factor, amount, named, reasons)
 
 
 def _gaps(subjects: Subjects, rows: Rows, name: str, column: Column) -> list[list[str]]:

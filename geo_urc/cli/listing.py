@@ -117,11 +117,16 @@ def inputs_found(inputs: Inputs, lang: Lang) -> None:
     _console.print(table)
     if inputs.rasters:
         _console.print(_raster_table(inputs, lang))
+    remarks(inputs, lang, most=50)
+
+
+def remarks(inputs: Inputs, lang: Lang, most: int | None = None) -> None:
+    """Print what is to be said of the inputs, and each record set aside (or the first ones)."""
     from geo_urc.record import notices_of, set_aside_of
 
     for notice in notices_of(inputs):
         _console.print(f"[{notice.kind}] {notice.where}: {notice.text.to(lang)}")
-    for record in set_aside_of(inputs)[:50]:
+    for record in set_aside_of(inputs)[:most]:
         _console.print(f"[set aside] {record.file} #{record.record}: {record.reason.to(lang)}")
 
 

@@ -11,7 +11,14 @@ import shapely
 from geo_urc.facts import formula
 from geo_urc.facts.fact import Alternatives, Bound, Fact, Mask, absent
 from geo_urc.facts.outlines import Floats
-from geo_urc.facts.questions.asking import Context, Words, is_empty, question, unplaced
+from geo_urc.facts.questions.asking import (
+    Context,
+    Words,
+    is_empty,
+    own_field,
+    question,
+    unplaced,
+)
 
 
 @question("area")
