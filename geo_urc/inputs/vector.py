@@ -140,8 +140,10 @@ def _open(target: str, path: Path, request: Request, encoding: str | None = None
     if path.suffix.lower() == ".shp":
         return _stream(target, None, request, {}, encoding=encoding)
     layer = _layer(target, request)
+    sheet = path.suffix.lower() in (".xlsx", ".xlsm", ".ods")
+    options = {"HEADERS": "FORCE"} if sheet else {}  # GDAL doubts a heading above text alone
     shaped = pyogrio.read_info(target, layer=layer)["geometry_type"] is not None
-    return _stream(target, layer, request, {}, encoding=encoding, geometry=shaped)
+    return _stream(target, layer, request, options, encoding=encoding, geometry=shaped)
 
 
 def _layer(target: str, request: Request) -> str:
