@@ -25,8 +25,6 @@ Column = list[Fraction | None]
 _DIGITS = 15
 
 
-
-
 class Subjects(Protocol):
     """What figures are worked out from: facts and verdicts of some subjects."""
 
@@ -89,24 +87,27 @@ class Figures:
     def _ask(self, name: str) -> Column:
         book: Rulebook = self.subjects.scene.book
         spec = None if name in book.values else book.facts.get(name)
-        match spec and spec.question:
-            case "formula":
-                return self.formula(spec.arguments)
-            case "steps":
-                return self._stepped(**spec.arguments)
-            case "by_verdict":
-                return self._by_verdict(**spec.arguments)
-            case "by_answer":
-                return self._by_answer(**spec.arguments)
-            case "amount":
-                return owed(self.subjects, spec.arguments["rule"], self.rows).amount
+        if spec is not None:
+            match spec.question:
+                case "formula":
+                    return self.formula(spec.arguments)
+                case "steps":
+                    return self._stepped(**spec.arguments)
+                case "by_verdict":
+                    return self._by_verdict(**spec.arguments)
+                case "by_answer":
+                    return self._by_answer(**spec.arguments)
+                case "amount":
+                    return owed(self.subjects, spec.arguments["rule"], self.rows).amount
         fact = self.subjects.fact(name)
         sure = ~_open(fact)[self.rows]
         values = fact.value[self.rows].tolist()
         return [exactly(value) if s else None for value, s in zip(values, sure, strict=True)]
 
     def _stepped(self, of: str, steps: Any) -> Column:
-        given = self.subjects.scene.book.values.get(steps, steps) if isinstance(steps, str) else steps
+        given = (
+            self.subjects.scene.book.values.get(steps, steps) if isinstance(steps, str) else steps
+        )
         brackets = [
             (None if step.up_to is None else exactly(step.up_to), exactly(step.value))
             for step in given
@@ -115,7 +116,9 @@ class Figures:
         def bracket(value: Fraction | None) -> Fraction | None:
             if value is None or value <= 0:
                 return None
-            return next((figure for up_to, figure in brackets if up_to is None or value <= up_to), None)
+            return next(
+                (figure for up_to, figure in brackets if up_to is None or value <= up_to), None
+            )
 
         return [bracket(value) for value in self.named(of)]
 
@@ -189,7 +192,7 @@ def owed(subjects: Subjects, rule: str, rows: Rows) -> Owed:
     if isinstance(price.factor, str):
         gaps = _gaps(subjects, rows, price.factor, factor)
         reasons = [list(dict.fromkeys([*a, *b])) for a, b in zip(reasons, gaps, strict=True)]
-    amount = [_combined(prod, pair) for pair in zip(base, factor, strict=True)]
+    amount = [_combined(_OPERATIONS["product"], pair) for pair in zip(base, factor, strict=True)]
     return Owed(base, factor, amount, named, reasons)
 
 
@@ -237,7 +240,7 @@ def _combined(
 
 
 _OPERATIONS: dict[str, Callable[[Sequence[Fraction]], Fraction | None]] = {
-    "product": prod,
+    "product": lambda terms: prod(terms, start=Fraction(1)),
     "sum": lambda terms: sum(terms, Fraction(0)),
     "difference": lambda terms: terms[0] - terms[1],
     "ratio": lambda terms: terms[0] / terms[1] if terms[1] else None,

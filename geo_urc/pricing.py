@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -73,7 +72,10 @@ def breakdown(
         lines = [_lines(subjects, rule, lang) for rule in rules]
         ids = batch.features.ids.tolist()
         rows += [
-            {"subject_id": ids[i], **line} for i in range(len(ids)) for by in lines if (line := by[i])
+            {"subject_id": ids[i], **line}
+            for i in range(len(ids))
+            for by in lines
+            if (line := by[i])
         ]
     return pa.Table.from_pylist(rows, SCHEMA)
 

@@ -39,9 +39,9 @@ def open_geoparquet(path: Path, request: Request) -> Source:
         raise request.fault(what, Text("请重新导出。", "Export it again.")) from error
     placeless = request.table_will_do and b"geo" not in (schemas[0].metadata or {})
     geo = {} if placeless else _geo(schemas[0], request)
-    name = None if placeless else geo["primary_column"]
+    name: str | None = None if placeless else geo["primary_column"]
     main = {} if name is None else geo["columns"][name]
-    hidden = {name, *_coverings(main)} - {None}
+    hidden = set() if name is None else {name, *_coverings(main)}
     schema = plain_schema(schemas[0], tuple(hidden))
     if any(plain_schema(s, tuple(hidden)) != schema for s in schemas[1:]):
         what = Text("文件夹内各文件的列不一致。", "holds files with different columns.")

@@ -21,12 +21,16 @@ def ready(path: Path) -> None:
     """Raise an OutputError if a table cannot become this file: another ending, no folder."""
     if path.suffix.lower() not in _WRITERS:
         endings = "、".join(_WRITERS)
-        what = Text(f"不支持的格式 {path.suffix!r}。", f"the ending {path.suffix!r} is not supported.")
+        what = Text(
+            f"不支持的格式 {path.suffix!r}。", f"the ending {path.suffix!r} is not supported."
+        )
         fix = Text(f"用 {endings}。", f"Use {', '.join(_WRITERS)}.")
         raise OutputError(Problem(str(path), what, fix))
     if not path.parent.is_dir():
         what = Text("文件夹不存在。", "its folder does not exist.")
-        raise OutputError(Problem(str(path), what, Text("请先建立文件夹。", "Make the folder first.")))
+        raise OutputError(
+            Problem(str(path), what, Text("请先建立文件夹。", "Make the folder first."))
+        )
 
 
 def write_prices(table: pa.Table, path: Path, *, as_of: dt.date) -> None:
@@ -53,7 +57,9 @@ def write_prices(table: pa.Table, path: Path, *, as_of: dt.date) -> None:
     except OSError as error:
         reason = error.strerror or str(error)
         what = Text(f"无法写入：{reason}。", f"cannot be written: {reason}.")
-        fix = Text("请检查权限，并关闭正在使用它的程序。", "Check permissions; close programs that use it.")
+        fix = Text(
+            "请检查权限，并关闭正在使用它的程序。", "Check permissions; close programs that use it."
+        )
         raise OutputError(Problem(str(path), what, fix)) from error
     finally:
         partial.unlink(missing_ok=True)
@@ -105,7 +111,7 @@ def _write_excel(table: pa.Table, path: Path, as_of: dt.date) -> None:
 
     options = {"strings_to_formulas": False, "strings_to_urls": False}
     with xlsxwriter.Workbook(path, options) as book:
-        book.set_properties({"created": dt.datetime(as_of.year, as_of.month, as_of.day)})
+        book.set_properties({"created": _midnight(as_of)})
         sheet = book.add_worksheet("price")
         money, plain = book.add_format({"num_format": "0.00"}), book.add_format()
         sheet.freeze_panes(1, 0)
@@ -118,6 +124,10 @@ def _write_excel(table: pa.Table, path: Path, as_of: dt.date) -> None:
                 elif value is not None:
                     sheet.write_number(row, place, value, style)
         sheet.autofilter(0, 0, table.num_rows, table.num_columns - 1)
+
+
+def _midnight(day: dt.date) -> dt.datetime:
+    return dt.datetime(day.year, day.month, day.day, tzinfo=dt.UTC)
 
 
 _WRITERS: dict[str, Callable[[pa.Table, Path, dt.date], None]] = {

@@ -239,7 +239,9 @@ def load_rulebook(overlays: Iterable[Path] = (), folder: Path = FOLDER) -> Ruleb
     amounts = {model.amount_fact(r.id): _amount(r) for r in rules.values() if _has_amount(r)}
     problems.extend(_twice("rules.price", amounts, facts))
     facts |= amounts
-    origin |= {name: origin[fact.arguments["rule"].rstrip(_LETTERS)] for name, fact in amounts.items()}
+    origin |= {
+        name: origin[fact.arguments["rule"].rstrip(_LETTERS)] for name, fact in amounts.items()
+    }
     values = {f"{r.id}.{k}": p.value for r in rules.values() for k, p in r.parameters.items()}
     book = Rulebook(documents, measures, rules, facts, values, (), origin, known=rules)
     problems.extend(_faults(book))
@@ -430,7 +432,9 @@ def _rule_faults(book: Rulebook, where: str, rule: model.Rule, other: str) -> It
     elif rule.id in _beneath(book, other, rule.subject):
         yield Problem(
             where,
-            Text(f"{rule.id} 与 {other} 互为前提。", f"{rule.id} and {other} go round in a circle."),
+            Text(
+                f"{rule.id} 与 {other} 互为前提。", f"{rule.id} and {other} go round in a circle."
+            ),
             Text("去掉其中一个引用。", "Remove one of the two."),
         )
 
@@ -468,8 +472,11 @@ def _price_faults(
     if price.upon is not None:
         priced = [r.id for r in book.of_subject(rule.subject or "") if _has_amount(r)]
         if price.upon not in priced:
-            yield Problem(f"{where}.upon", *_not_there("计价规则", "priced rule", price.upon, priced))
-        yield from _rule_faults(book, f"{where}.upon", rule, price.upon)
+            yield Problem(
+                f"{where}.upon", *_not_there("计价规则", "priced rule", price.upon, priced)
+            )
+        else:
+            yield from _rule_faults(book, f"{where}.upon", rule, price.upon)
 
 
 def _has_amount(rule: model.Rule) -> bool:
@@ -478,12 +485,14 @@ def _has_amount(rule: model.Rule) -> bool:
 
 def _amount(rule: model.Rule) -> model.Fact:
     """Return the fact that holds what is owed under a rule."""
-    return model.Fact(
-        question="amount",
-        arguments={"rule": rule.id},
-        unit="yuan",
-        title_zh=f"{rule.id} 应缴土地价款",
-        title_en=f"Land price due under {rule.id}",
+    return model.Fact.model_validate(
+        {
+            "question": "amount",
+            "arguments": {"rule": rule.id},
+            "unit": "yuan",
+            "title_zh": f"{rule.id} 应缴土地价款",
+            "title_en": f"Land price due under {rule.id}",
+        }
     )
 
 

@@ -22,7 +22,9 @@ import geo_urc
 FILES = sorted(Path(__file__).parent.glob("*.toml"))
 PAGES = {path.stem: tomllib.loads(path.read_text("utf-8")) for path in FILES}
 CASES = [(page, case) for page, content in PAGES.items() for case in content["cases"]]
-COLUMNS = "subject_id clause base_yuan factor amount_yuan verdict reason source".split()
+COLUMNS = [
+    "subject_id", "clause", "base_yuan", "factor", "amount_yuan", "verdict", "reason", "source",
+]  # fmt: skip
 
 
 def table(features, make_shape):

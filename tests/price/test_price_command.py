@@ -142,7 +142,14 @@ def test_tables_of_other_kinds_say_the_same(urc, folder, kind):
 def test_excel_and_parquet_hold_numbers(urc, folder):
     for name in ("due.xlsx", "due.parquet"):
         status, _, err = urc(
-            "price", "projects.csv", "--layers", "layers.toml", "--out", name, "--as-of", "2026-11-23"
+            "price",
+            "projects.csv",
+            "--layers",
+            "layers.toml",
+            "--out",
+            name,
+            "--as-of",
+            "2026-11-23",
         )
         assert status == 0, err
     sheet = openpyxl.load_workbook(folder / "due.xlsx").active
@@ -152,7 +159,16 @@ def test_excel_and_parquet_hold_numbers(urc, folder):
     table = pq.read_table(folder / "due.parquet").to_pandas().set_index(["subject_id", "clause"])
     assert table.loc[("A", "P4a"), "amount_yuan"] == Decimal("1111111.02")
     once = (folder / "due.xlsx").read_bytes()
-    urc("price", "projects.csv", "--layers", "layers.toml", "--out", "due.xlsx", "--as-of", "2026-11-23")
+    urc(
+        "price",
+        "projects.csv",
+        "--layers",
+        "layers.toml",
+        "--out",
+        "due.xlsx",
+        "--as-of",
+        "2026-11-23",
+    )
     assert (folder / "due.xlsx").read_bytes() == once
 
 
@@ -168,7 +184,14 @@ def test_a_parameter_and_the_language(urc, folder):
 
 def test_before_the_measures_were_issued_nothing_is_priced(urc, folder):
     status, _, _ = urc(
-        "price", "projects.csv", "--layers", "layers.toml", "--out", "due.csv", "--as-of", "2024-11-19"
+        "price",
+        "projects.csv",
+        "--layers",
+        "layers.toml",
+        "--out",
+        "due.csv",
+        "--as-of",
+        "2024-11-19",
     )
     assert status == 0
     assert lines(folder / "due.csv") == {}
@@ -185,9 +208,7 @@ def test_before_the_measures_were_issued_nothing_is_priced(urc, folder):
 )
 def test_what_cannot_run_leaves_everything_as_it_was(urc, folder, projects, out, said):
     before = {p.name: p.read_bytes() for p in folder.iterdir()}
-    status, _, err = urc(
-        "price", projects, "--layers", "layers.toml", "--out", out, "--lang", "en"
-    )
+    status, _, err = urc("price", projects, "--layers", "layers.toml", "--out", out, "--lang", "en")
     assert status == 2
     assert said in err
     assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
@@ -211,12 +232,16 @@ def test_a_clause_of_ones_own_needs_no_code(urc, folder, make_shape):
     place = [make_shape({"box": [0, 0, 50, 50]})]
     frame = geopandas.GeoDataFrame([project], geometry=place, crs="EPSG:4548")
     frame.to_file(folder / "p.gpkg")
-    status, _, err = urc("price", "p.gpkg", "--rules", "p8.toml", "--out", "due.csv", "--lang", "en")
+    status, _, err = urc(
+        "price", "p.gpkg", "--rules", "p8.toml", "--out", "due.csv", "--lang", "en"
+    )
     assert status == 0, err
     row = lines(folder / "due.csv")["projects-1", "P8"]
     assert (row["base_yuan"], row["factor"], row["amount_yuan"]) == ("0.30", "0.85", "0.26")
     assert "a district's own" in row["source"]
-    result = geo_urc.screen(frame[["geometry"]], layers={"projects": frame}, rules=[folder / "p8.toml"])
+    result = geo_urc.screen(
+        frame[["geometry"]], layers={"projects": frame}, rules=[folder / "p8.toml"]
+    )
     assert result["projects"]["p8_amount_yuan"].tolist() == [pytest.approx(0.255)]
     assert "p8_amount_yuan" in set(result.evidence()["fact"])
 
@@ -249,7 +274,9 @@ def test_screen_and_price_agree(make_shape):
     assert set(amounts["clause"]) == {"P5a", "P5b", "P4a", "P7"}
     for row in amounts.to_dict("records"):
         column = f"{row['clause'].lower()}_amount_yuan"
-        assert float(row["amount_yuan"]) == pytest.approx(seen.loc[row["subject_id"], column], abs=0.005)
+        assert float(row["amount_yuan"]) == pytest.approx(
+            seen.loc[row["subject_id"], column], abs=0.005
+        )
     assert seen.loc["projects-1", "p5_amount_yuan"] == pytest.approx(1000.05 * 0.7 * 0.9)
     assert seen.loc["projects-1", "p5b_amount_yuan"] == pytest.approx(1000.05 * 0.7 * 0.9)
     assert seen["p4a_amount_yuan"].notna().tolist() == [False, True, False]

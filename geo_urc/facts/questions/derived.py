@@ -36,7 +36,9 @@ def stated_area(ctx: Context, *, field: str) -> Fact:
     value = np.where(stated > 0, stated, np.where(drawn > 0, drawn, np.nan))
     lacking = np.isnan(value)
     code = f"attribute_missing:{field}"
-    return Fact(value, missing={code: lacking & ctx.placed, "geometry_unusable": lacking & ~ctx.placed})
+    return Fact(
+        value, missing={code: lacking & ctx.placed, "geometry_unusable": lacking & ~ctx.placed}
+    )
 
 
 @question("part")
