@@ -135,7 +135,7 @@ def price(
         layers = {**layers, pricing.SUBJECT: {"path": "", **layers[pricing.SUBJECT]}}
     if isinstance(layers, str | Path):
         given = load_settings(Path(layers)).rules.items()
-        below = {name: value for name, value in given if name not in book.changed}
+        below = {name: value for name, value in given if name not in book.given}
         book = book.with_parameters(below, "[rules]", Path(layers).parent)
     book = book.with_parameters(parameters or {}, "parameters")
     book = book.as_of(as_of or max(measure.checked_on for measure in book.measures.values()))

@@ -322,6 +322,13 @@ def _conditions(node: model.Node | None, place: Callable[[model.Leaf], int]) -> 
             return Conditions("any", tuple(_conditions(member, place) for member in node.any))
         case model.Each():
             return Conditions("each", role=node.each)
+        case model.Meets():
+            return Conditions(
+                "rule",
+                rule=node.rule,
+                condition=model.condition_name(node),
+                unasked_passes=node.missing == "passes",
+            )
         case None | model.Always() | model.Choose():
             return Conditions("all")
         case _:

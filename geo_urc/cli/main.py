@@ -266,12 +266,8 @@ def evidence_command(folder: Path, out: Path, lang: Lang, debug: bool) -> int:
 )
 @options.rules
 @options.settings
-@click.option("--as-of", "as_of", help="判定日期 / date the prices speak for (YYYY-MM-DD)")
-@click.option(
-    "--strict",
-    is_flag=True,
-    help="覆盖范围和坐标基准的假定一律作资料不足 / what is only assumed gives unknown",
-)
+@options.as_of
+@options.strict
 @options.shared(options.lang, options.debug)
 def price(
     projects: str,
@@ -306,6 +302,9 @@ def price(
     table = pricing.breakdown(inputs, book, strict=strict, lang=lang)
     write_prices(table, out, as_of=date)
     listing.remarks(inputs, lang)
+    if not pricing.priced_rules(book):
+        nothing = Text(f"{date} 没有生效的价款条款。", f"No price clause is in force on {date}.")
+        click.echo(nothing.to(lang))
     click.echo(Text(f"{table.num_rows} 行：{out}", f"{table.num_rows} rows: {out}").to(lang))
     return SET_ASIDE if anything_set_aside(inputs) else DONE
 
