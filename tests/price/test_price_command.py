@@ -290,3 +290,19 @@ def test_some_rules_alone_still_know_what_they_build_upon(make_shape):
     )
     result = geo_urc.screen(frame[["geometry"]], layers={"projects": frame}, only=["P5a"])
     assert result["projects"]["p5a_verdict"].tolist() == ["not_applicable"]
+
+
+def test_explain_names_the_rule_that_is_not_met(make_shape):
+    """P4a is not for allocated land because P0 is not met; without the supply P0 asks for it."""
+    kind = {"stock_type": "old_factory", "changes_use": "yes", "to_commodity_housing": "no"}
+    supplies = [{"land_supply": "allocated"}, {"land_supply": None}]
+    frame = geopandas.GeoDataFrame(
+        [kind | s | {"built_as_planned": "yes", "commodity_housing": "no"} for s in supplies],
+        geometry=[make_shape({"box": [0, 0, 50, 50]})] * 2,
+        crs="EPSG:4548",
+    )
+    result = geo_urc.screen(frame[["geometry"]], layers={"projects": frame}, lang="en")
+    assert "P0 must be met" in result.explain("projects-1", "P4a")
+    told = result.explain("projects-2", "P4a")
+    assert "P0 must be met" in told
+    assert "land_supply" in told
