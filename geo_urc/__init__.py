@@ -12,13 +12,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-__all__ = ["GeoUrcError", "Result", "Rulebook", "load_rulebook", "read_inputs", "screen"]
+__all__ = ["GeoUrcError", "Result", "Rulebook", "load_rulebook", "price", "read_inputs", "screen"]
 
 _HOME = {
     "GeoUrcError": "geo_urc.errors",
     "Result": "geo_urc.api",
     "Rulebook": "geo_urc.policy",
     "load_rulebook": "geo_urc.policy",
+    "price": "geo_urc.api",
     "read_inputs": "geo_urc.inputs",
     "screen": "geo_urc.api",
 }

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import shapely
 
-from geo_urc import evidence, explaining
+from geo_urc import evidence, explaining, pricing
 from geo_urc.errors import OutputError, Problem
-from geo_urc.inputs import read_inputs
+from geo_urc.inputs import load_settings, read_inputs
 from geo_urc.policy import load_rulebook
 from geo_urc.record import run_record
 from geo_urc.run import VOLUMES, volumes_of, write_geopackage
@@ -86,6 +86,68 @@ def screen(
     book = book.with_parameters(parameters or {}, "parameters")
     book = (book if only is None else book.only(only)).as_of(date)
     return Result(Screening(inputs, book, strict), date, lang)
+
+
+def price(
+    projects: Any,
+    *,
+    layers: Any = None,
+    rules: Iterable[str | Path] = (),
+    parameters: Mapping[str, Any] | None = None,
+    as_of: dt.date | None = None,
+    strict: bool = False,
+    lang: Lang = "zh",
+) -> pandas.DataFrame:
+    """Return what projects owe for land: a row for each project and clause applied or open.
+
+    Parameters
+    ----------
+    projects : path, GeoDataFrame or DataFrame
+        One row a project. Without geometry the clauses that ask where it lies stay unknown.
+    layers : path or mapping, optional
+        As for :func:`screen`; the table ``projects`` says how the projects are to be read.
+    rules, parameters, as_of, strict, lang
+        As for :func:`screen`.
+
+    Returns
+    -------
+    DataFrame
+        ``subject_id, clause, base_yuan, factor, amount_yuan, verdict, reason, source``; the
+        figures are :class:`decimal.Decimal`, None where there is none.
+
+    Raises
+    ------
+    GeoUrcError
+        Files, layers, coordinate systems or rules are wrong; every problem is told.
+
+    Examples
+    --------
+    >>> import pandas
+    >>> plant = {"land_supply": "granted", "built_as_planned": "yes", "commodity_housing": "no",
+    ...          "stock_type": "old_factory", "changes_use": "yes", "to_commodity_housing": "no",
+    ...          "market_price_yuan": 1000000.05}
+    >>> due = price(pandas.DataFrame([plant])).set_index("clause").loc["P4a"]
+    >>> due["factor"], due["amount_yuan"], due["verdict"]
+    (Decimal('0.900000'), Decimal('900000.05'), 'eligible')
+    """
+    book = load_rulebook([Path(path) for path in rules])
+    if isinstance(layers, Mapping) and isinstance(layers.get(pricing.SUBJECT), Mapping):
+        layers = {**layers, pricing.SUBJECT: {"path": "", **layers[pricing.SUBJECT]}}
+    if isinstance(layers, str | Path):
+        given = load_settings(Path(layers)).rules.items()
+        below = {name: value for name, value in given if name not in book.given}
+        book = book.with_parameters(below, "[rules]", Path(layers).parent)
+    book = book.with_parameters(parameters or {}, "parameters")
+    book = book.as_of(as_of or max(measure.checked_on for measure in book.measures.values()))
+    inputs = read_inputs(
+        projects,
+        layers=layers,
+        roles_needed=pricing.layers_needed(book),
+        strict=strict,
+        main_role=pricing.SUBJECT,
+        table_will_do=True,
+    )
+    return pricing.breakdown(inputs, book, strict=strict, lang=lang).to_pandas()
 
 
 class Result:

@@ -26,7 +26,9 @@ _WORST: tuple[State, ...] = ("met", "review", "unknown", "failed")
 _BEST: tuple[State, ...] = ("met", "unknown", "review", "failed")
 
 
-Kind = Literal["move", "answer", "near", "straddle", "decide", "supply", "related", "check", "room"]
+Kind = Literal[
+    "move", "answer", "near", "straddle", "decide", "supply", "related", "rule", "check", "room"
+]
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ class Change:
         word must be another; ``near``: the value is nearer to its limit than its accuracy,
         ``amount`` makes it sure; ``straddle``: it sticks out by ``amount``; ``decide``: a
         person decides, unless it moves by ``amount``; ``supply``: data is missing;
-        ``related``: the features of another role fail; ``check``: a person must look, and no
+        ``related``: the features of another role fail; ``rule``: another rule is not met by
+        the same subject; ``check``: a person must look, and no
         condition of the rule says at what; ``room``: what is left.
     line
         The condition.
@@ -56,6 +59,8 @@ class Change:
         The reasons that this would settle.
     role
         Of ``related``: whose features.
+    rule
+        Of ``rule``: which one.
     """
 
     kind: Kind
@@ -67,6 +72,7 @@ class Change:
     against: bool = False
     codes: tuple[str, ...] = ()
     role: str | None = None
+    rule: str | None = None
 
 
 Way = tuple[Change, ...]
@@ -290,7 +296,7 @@ class _Judged:
     @cached_property
     def beside(self) -> Way:
         """What has to be settled whatever the conditions are, with no place among them."""
-        if not self.foreign or any(node.how == "each" for node in _nodes(self.rule)):
+        if not self.foreign or any(node.how in ("each", "rule") for node in _nodes(self.rule)):
             return ()
         gaps = tuple(code for code in self.foreign if code in self.gaps)
         looks = tuple(code for code in self.foreign if code in _REVIEW)
@@ -311,6 +317,10 @@ class _Judged:
                 state = self.state(node.members[0], failing)
                 return {"met": "failed", "failed": "met"}.get(state, state)  # type: ignore[return-value]
             case "each":
+                return self._related()
+            case "rule" if node.unasked_passes:
+                return "failed" if f"not_met:{node.condition}" in self.codes else "met"
+            case "rule":
                 return self._related()
             case "line":
                 return "failed" if node.line == failing else self._settled(node)[0]
@@ -361,6 +371,10 @@ class _Judged:
                 if self.state(node) == "met":
                     return [()]
                 return [(Change("related", codes=tuple(self.foreign), role=node.role),)]
+            case "rule":
+                if self.state(node) == "met":
+                    return [()]
+                return [(Change("rule", codes=tuple(self.foreign), rule=node.rule),)]
             case "line":
                 change = self._change(node)
                 return [(change,) if change else ()]
@@ -374,7 +388,7 @@ class _Judged:
                 return _together([self.ways_against(member) for member in node.members])
             case "not":
                 return self.ways(node.members[0])
-            case "each":
+            case "each" | "rule":
                 return [()] if self.state(node) == "failed" else []
             case "line":
                 return [self._change_against(node)]

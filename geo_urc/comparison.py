@@ -382,7 +382,7 @@ class _Changed:
         Another accuracy or coverage moves no value; the verdicts of related subjects are
         no values of this one.
         """
-        related = any(_has_each(rule.test) for rule in self.rules)
+        related = any(_hangs_on_others(r) for rule in self.rules for r in (rule.applies, rule.test))
         silent = [r for r in self.layers if related or r in self.runs.quality]
         if not silent and not self.parameters:
             silent = self.layers
@@ -522,10 +522,10 @@ def _same(text: str, n: int) -> pa.Array:
     return pa.repeat(pa.scalar(text, pa.string()), n)
 
 
-def _has_each(node: Conditions | None) -> bool:
+def _hangs_on_others(node: Conditions | None) -> bool:
     if node is None:
         return False
-    return node.how == "each" or any(_has_each(member) for member in node.members)
+    return node.how in ("each", "rule") or any(_hangs_on_others(member) for member in node.members)
 
 
 def _written(value: object) -> str:

@@ -154,6 +154,8 @@ def layers_of(book: Rulebook, rule: model.Rule, *, fallback: bool = False) -> tu
             found[leaf.each] = None
             for other in layers_of(book, book.known[rule.id, leaf.each], fallback=fallback):
                 found[other] = None
+    for node in [*model.presupposed(rule.applies), *model.presupposed(rule.test)]:
+        found |= dict.fromkeys(layers_of(book, book.known[node.rule, rule.subject]))
     return tuple(found)
 
 
@@ -169,6 +171,8 @@ def facts_of(book: Rulebook, rule: model.Rule) -> list[str]:
             names[spec.change.of] = None
     for name in rule.results:
         names[name] = None
+    if rule.price is not None and rule.price.stated:
+        names[model.amount_fact(rule.id)] = None
     for name in list(names):
         spec = book.facts.get(name)
         if spec is not None and spec.feature:
@@ -318,6 +322,13 @@ def _conditions(node: model.Node | None, place: Callable[[model.Leaf], int]) -> 
             return Conditions("any", tuple(_conditions(member, place) for member in node.any))
         case model.Each():
             return Conditions("each", role=node.each)
+        case model.Meets():
+            return Conditions(
+                "rule",
+                rule=node.rule,
+                condition=model.condition_name(node),
+                unasked_passes=node.missing == "passes",
+            )
         case None | model.Always() | model.Choose():
             return Conditions("all")
         case _:

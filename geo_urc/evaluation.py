@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from geo_urc import verdicts
+from geo_urc import exact, verdicts
 from geo_urc.facts.fact import Fact, Mask, absent
 from geo_urc.facts.outlines import Floats, Outlines, outlines
 from geo_urc.facts.questions import QUESTIONS, own_field, required_arguments
@@ -43,6 +43,8 @@ class Scene:
         Treat what was only assumed (a layer complete everywhere) as not known.
     streamed
         The parcels, which are too many to be a layer; facts may look at some of them.
+    placeless
+        Judge subjects without a usable geometry by the conditions that need none.
     """
 
     book: Rulebook
@@ -50,6 +52,7 @@ class Scene:
     strict: bool = False
     streamed: SubjectSource | None = None
     rasters: Mapping[str, Raster] = field(default_factory=dict)
+    placeless: bool = False
     _prepared: dict[object, Any] = field(default_factory=dict)
     _evaluations: dict[str, Evaluation] = field(default_factory=dict)
 
@@ -220,20 +223,37 @@ class Evaluation:
         """Return the verdict words of a rule on the same subjects."""
         return verdicts.words(self.outcome(rule))
 
+    def amount(self, rule: str) -> Fact:
+        """Return what is owed under a rule, in yuan, where it is met; worked out exactly."""
+        rows = np.flatnonzero(self.outcome(rule).state == Verdict.ELIGIBLE)
+        value = np.full(len(self), np.nan)
+        due = exact.owed(self, rule, rows).amount
+        value[rows] = [np.nan if yuan is None else float(yuan) for yuan in due]
+        return Fact(value)
+
     # --- rules --------------------------------------------------------------------------------
 
     def outcome(self, rule: str) -> Outcome:
         """Return the verdicts of a rule with all reasons."""
         if rule not in self._outcomes:
-            self._outcomes[rule] = self._judge(self.scene.book.known[rule, self.features.role])
+            self._outcomes[rule] = self._judge(self.rule(rule))
         return self._outcomes[rule]
+
+    def rule(self, rule: str) -> model.Rule:
+        """Return a rule as it stands for these subjects."""
+        return self.scene.book.known[rule, self.features.role]
+
+    def applies(self, rule: str) -> Outcome:
+        """Return whether a rule is for the subjects, whatever its test says."""
+        spec = self.rule(rule)
+        return self._node(spec, chosen(spec.applies, rule, self.scene.book.values))
 
     def headline(self, rule: str) -> tuple[Floats, Floats]:
         """Return margin and accuracy of the rule: its headline condition's, NaN without one.
 
         Of several headline conditions (any of them suffices) the largest margin counts.
         """
-        spec = self.scene.book.known[rule, self.features.role]
+        spec = self.rule(rule)
         margin, accuracy = np.full(len(self), np.nan), np.full(len(self), np.nan)
         for leaf in active_leaves(self.scene.book, spec):
             if model.condition_name(leaf) in spec.headlines:
@@ -248,9 +268,8 @@ class Evaluation:
             return verdicts.outcome(len(self), Verdict.NOT_APPLICABLE)
         result = self._node(rule, chosen(rule.test, rule.id, self.scene.book.values))
         if rule.applies is not None:
-            applies = self._node(rule, chosen(rule.applies, rule.id, self.scene.book.values))
-            result = verdicts.gate(applies, result)
-        if self.placed.all():
+            result = verdicts.gate(self.applies(rule.id), result)
+        if self.scene.placeless or self.placed.all():
             return result
         lost = ~self.placed
         reasons = {code: mask & ~lost for code, mask in result.reasons.items()}
@@ -270,10 +289,27 @@ class Evaluation:
                 return verdicts.all_of([*members, *exceptions])
             case model.AnyOf():
                 return verdicts.any_of([self._node(rule, member) for member in node.any])
+            case model.Meets():
+                return self._meets(node)
             case model.Choose():  # already replaced by the reading that was chosen
                 raise AssertionError(node)
             case _:
                 return self._leaf(rule, node).outcome
+
+    def _meets(self, node: model.Meets) -> Outcome:
+        """Return whether another rule is met; not for the subject at all is not met either."""
+        other = self.outcome(node.rule)
+        open_ = (other.state == Verdict.REVIEW) | (other.state == Verdict.UNKNOWN)
+        failed = other.state >= Verdict.INELIGIBLE
+        if node.missing == "passes":
+            state = np.where(failed, Verdict.INELIGIBLE, Verdict.ELIGIBLE)
+            reasons = {}
+        else:
+            state = np.minimum(other.state, Verdict.INELIGIBLE)
+            reasons = {code: mask & open_ for code, mask in other.reasons.items()}
+        return Outcome(
+            state.astype(np.uint8), {**reasons, f"not_met:{model.condition_name(node)}": failed}
+        )
 
     def _leaf(self, rule: model.Rule, leaf: model.Leaf) -> Tested:
         if id(leaf) not in self._tested:
@@ -459,7 +495,8 @@ def _unexplained(fact: Fact, name: str) -> dict[str, Mask]:
 
 
 def _name(node: model.Node) -> str:
-    return next((model.condition_name(leaf) for leaf in model.leaves(node)), "exception")
+    named = [*model.leaves(node), *model.presupposed(node)]
+    return next((model.condition_name(leaf) for leaf in named), "exception")
 
 
 def _prepared_edge(area: Any) -> Any:

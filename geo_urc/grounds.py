@@ -92,6 +92,20 @@ def _follow_rule(book: Rulebook, rule: model.Rule, found: Grounds) -> None:
             case model.Each():
                 found.layers[leaf.each] = None
                 _follow_rule(book, book.known[rule.id, leaf.each], found)
+    for node in [*model.presupposed(rule.applies), *model.presupposed(rule.test)]:
+        _follow_rule(book, book.known[node.rule, rule.subject], found)
+
+
+def _follow_price(book: Rulebook, rule: model.Rule, found: Grounds) -> None:
+    """Follow what an amount is made from, besides the verdict."""
+    price = rule.price
+    for name in (price.base, price.factor) if price is not None else ():
+        if isinstance(name, str):
+            _follow_name(book, rule.subject or "", name, found)
+    if price is not None and price.upon is not None:
+        upon = book.known[price.upon, rule.subject]
+        _follow_rule(book, upon, found)
+        _follow_price(book, upon, found)
 
 
 def _choices(book: Rulebook, rule: model.Rule) -> Iterator[str]:
@@ -135,6 +149,8 @@ def _follow_arguments(book: Rulebook, subject: str, fact: model.Fact, found: Gro
                 other = book.known.get((text, subject))
                 if other is not None:
                     _follow_rule(book, other, found)
+                    if fact.question == "amount":
+                        _follow_price(book, other, found)
             elif text in roles():
                 found.layers[text] = None
             else:

@@ -90,16 +90,20 @@ class FactLine:
 class Conditions:
     """How the conditions of a rule combine."""
 
-    how: Literal["all", "any", "not", "line", "each"]
+    how: Literal["all", "any", "not", "line", "each", "rule"]
     members: tuple[Conditions, ...] = ()
     line: int | None = None
     """Of ``line``: place of the condition among the rule's facts."""
     otherwise: str | None = None
     """Of ``line``: the reason of a review where not met is for a person to decide."""
     unasked_passes: bool = False
-    """Of ``line``: whether a value that is not given passes."""
+    """Of ``line``: whether a value that is not given passes; of ``rule``: what is undecided."""
     role: str | None = None
     """Of ``each``: whose features must each meet the rule."""
+    rule: str | None = None
+    """Of ``rule``: which other rule the subject must meet."""
+    condition: str | None = None
+    """Of ``rule``: what reasons call the condition."""
 
 
 @dataclass(frozen=True)

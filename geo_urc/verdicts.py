@@ -60,6 +60,9 @@ REASONS: dict[str, Text] = {
     "straddles": Text("跨越边界", "straddles a boundary"),
     "reading_open": Text("政策文字有待解释", "the text leaves the reading open"),
     "not_met": Text("未满足条件", "a condition is not met"),
+    "undecided": Text("所依据的条款尚未判定", "a clause that it builds upon is undecided"),
+    "presumed": Text("未有资料，按符合处理", "nothing is stated; presumed to be met"),
+    "presumed_not": Text("未有资料，按不涉及处理", "nothing is stated; presumed not to apply"),
 }
 """Reason code (the part before ``:``) → what a reader sees."""
 

@@ -80,6 +80,8 @@ def change_text(change: Change, info: LayerInfo, rule: RuleInfo, record: Mapping
         return Text("；".join(t.zh for t in told), "; ".join(t.en for t in told))
     if change.kind == "related":
         return _related(change, rule, record)
+    if change.kind == "rule":
+        return _other_rule(change)
     if change.kind == "check":
         return _check(change.codes)
     assert line is not None
@@ -246,6 +248,15 @@ def _related(change: Change, rule: RuleInfo, record: Mapping[str, Any]) -> Text:
         f"所含的{role.zh}须各自满足 {rule.id}（见其各自的说明）：{'、'.join(c.zh for c in codes)}",
         f"each of {role.en} must meet {rule.id} itself (explain it by its id): "
         f"{', '.join(c.en for c in codes)}",
+    )
+
+
+def _other_rule(change: Change) -> Text:
+    why = [reason_text(code) for code in change.codes if code != f"not_met:{change.rule}"]
+    zh, en = "、".join(w.zh for w in why), ", ".join(w.en for w in why)
+    return Text(
+        f"须符合 {change.rule}（见该条的说明）{'：' if why else ''}{zh}",
+        f"{change.rule} must be met (explain it with --rule {change.rule}){': ' if why else ''}{en}",
     )
 
 

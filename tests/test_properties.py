@@ -26,8 +26,12 @@ SUBJECTS = (
     "facilities", "courtyards", "property_volumes",
 )  # fmt: skip
 DECIDED = ("eligible", "ineligible", "not_applicable")
-OPTIONAL = {("parcels", "special_quota_m2")}
-"""An amount that is not asked for is optional: the one field whose absence may decide."""
+OPTIONAL = {("T08b", "parcels", "special_quota_m2")} | {
+    (rule, "projects", field)
+    for rule in ("P5a", "P5b")
+    for field in ("land_supply", "built_as_planned", "commodity_housing")
+}
+"""Fields whose absence may decide: an amount that is not asked for, and the scope that P5 presumes."""
 ORIGIN = (448_000.0, 4_418_000.0)
 
 
@@ -83,6 +87,40 @@ LAYERS = {
         former_total_gfa_m2=figures(100, 120, 0),
         former_above_gfa_m2=figures(80),
         planned_above_gfa_m2=figures(80, 60, 90),
+        land_supply=figures("granted", "granted", "granted", "allocated"),
+        built_as_planned=YES_NO,
+        commodity_housing=sampled_from([False, False, False, True, None]),
+        stock_type=figures("old_factory", "other"),
+        changes_use=YES_NO,
+        to_commodity_housing=sampled_from([False, False, True, None]),
+        market_price_yuan=figures(1000),
+        extension=YES_NO,
+        term_expired=sampled_from([False, False, True, None]),
+        conditions_changed=YES_NO,
+        new_term_value_yuan=figures(500),
+        remaining_value_old_yuan=figures(200, 600),
+        remaining_value_new_yuan=figures(100),
+        dilapidated_rebuild=YES_NO,
+        added_inside_m2=figures(0, 10),
+        managed_as_affordable=YES_NO,
+        operated_services_m2=figures(0, 10),
+        vacated_or_idle_space=YES_NO,
+        auxiliary_m2=figures(0, 10),
+        required_by_standards=YES_NO,
+        outside_far=YES_NO,
+        public_facilities_m2=figures(0, 10),
+        turned_to_other_use=sampled_from([False, False, True, None]),
+        land_use=figures("M1", "industrial", "commercial"),
+        inefficient=YES_NO,
+        plan_met=YES_NO,
+        added_gfa_m2=figures(0, 10),
+        planned_gfa_m2=figures(1000, 100000),
+        affordable_rental=YES_NO,
+        use_change_approved=YES_NO,
+        former_use=figures("hotel", "housing"),
+        mixed_use=YES_NO,
+        on_positive_list=YES_NO,
+        within_mix_caps=YES_NO,
     ),
     "green_spaces": some(places(80, 300), 2, 1, high_demand=DEMAND),
     "underground_projects": some(
@@ -195,7 +233,7 @@ def test_taking_data_away_never_decides(build, make_scene, city, data):
         less = layers | {role: replace(layers[role], features=replace(features, fields=kept))}
     poorer = verdict_table(make_scene(less))
     for key, word in poorer.items():
-        if (key[0], field) in OPTIONAL and key[1] == "T08b":
+        if (key[1], key[0], field) in OPTIONAL:
             continue
         if word in DECIDED:
             assert full[key] == word, f"without {role}.{field}: {key} {full[key]} became {word}"
@@ -218,7 +256,7 @@ def test_emptying_one_cell_never_decides(build, make_scene, city, data):
     full = verdict_table(make_scene(layers))
     poorer = verdict_table(make_scene(layers | {role: replace(layers[role], features=emptied)}))
     for key, word in poorer.items():
-        if (key[0], field) in OPTIONAL and key[1] == "T08b":
+        if (key[1], key[0], field) in OPTIONAL:
             continue
         if word in DECIDED:
             assert full[key] == word, (

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from geo_urc import describe
 from geo_urc.evaluation import active_leaves
+from geo_urc.policy.model import Rule, fact_of, presupposed
 from geo_urc.policy.rulebook import Rulebook
 from geo_urc.roles import Role, roles
 from geo_urc.text import Lang, Text
@@ -117,11 +118,16 @@ def inputs_found(inputs: Inputs, lang: Lang) -> None:
     _console.print(table)
     if inputs.rasters:
         _console.print(_raster_table(inputs, lang))
+    remarks(inputs, lang, most=50)
+
+
+def remarks(inputs: Inputs, lang: Lang, most: int | None = None) -> None:
+    """Print what is to be said of the inputs, and each record set aside (or the first ones)."""
     from geo_urc.record import notices_of, set_aside_of
 
     for notice in notices_of(inputs):
         _console.print(f"[{notice.kind}] {notice.where}: {notice.text.to(lang)}")
-    for record in set_aside_of(inputs)[:50]:
+    for record in set_aside_of(inputs)[:most]:
         _console.print(f"[set aside] {record.file} #{record.record}: {record.reason.to(lang)}")
 
 
@@ -305,14 +311,13 @@ def rules_whole(book: Rulebook, lang: Lang) -> None:
                 f"  {Text('图层', 'layers').to(lang)}: {', '.join(describe.layers_of(book, rule))}"
             )
             for leaf in active_leaves(book, rule):
-                from geo_urc.policy.model import fact_of
-
                 name = fact_of(leaf)
                 limit = describe.limit(book, rule, leaf)
                 title = describe.fact_title(book, rule.subject or "", name)
                 lines.append(
                     f"  - {title.to(lang)} ({name}) {limit.to(lang) if limit else ''}".rstrip()
                 )
+        lines += [f"  - {text.to(lang)}" for text in _builds_upon(rule)]
         for key, parameter in rule.parameters.items():
             name = f"{rule.id}.{key}"
             flag = " *" if name in book.changed else ""
@@ -329,6 +334,18 @@ def rules_whole(book: Rulebook, lang: Lang) -> None:
                 day = Text(f"自 {dated.from_} 起", f"from {dated.from_}").to(lang)
                 lines.append(f"    {day}: {describe.plain(dated.value)} {parameter.unit or ''}")
         _console.print("\n".join(lines), end="\n\n")
+
+
+def _builds_upon(rule: Rule) -> Iterable[Text]:
+    """Yield what a rule asks of other rules, and what it makes owed."""
+    for node in [*presupposed(rule.applies), *presupposed(rule.test)]:
+        yield Text(f"符合 {node.rule}", f"meets {node.rule}")
+    price = rule.price
+    if price is not None and price.nothing:
+        yield Text("应缴：无", "owed: nothing")
+    elif price is not None and price.stated:
+        base = " / ".join(filter(None, (price.base, price.upon)))
+        yield Text(f"应缴：{base} × {price.factor}", f"owed: {base} × {price.factor}")
 
 
 def role_table(lang: Lang) -> None:

@@ -255,6 +255,60 @@ def evidence_command(folder: Path, out: Path, lang: Lang, debug: bool) -> int:
     return DONE
 
 
+@cli.command()
+@click.argument("projects")
+@options.layers
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help=".csv | .xlsx | .parquet",
+)
+@options.rules
+@options.settings
+@options.as_of
+@options.strict
+@options.shared(options.lang, options.debug)
+def price(
+    projects: str,
+    layers: Path | None,
+    out: Path,
+    overlays: tuple[Path, ...],
+    settings: tuple[str, ...],
+    as_of: str | None,
+    strict: bool,
+    lang: Lang,
+    debug: bool,
+) -> int:
+    """逐条核定土地价款 / land price of projects, a line for each clause applied or open."""
+    from geo_urc import pricing
+    from geo_urc.cli import listing
+    from geo_urc.inputs import read_inputs
+    from geo_urc.outputs.price_table import ready, write_prices
+    from geo_urc.record import anything_set_aside
+
+    ready(out)
+    _keep_inputs(out, projects, layers)
+    date = _date(as_of)
+    book = _rulebook(overlays, settings, layers).as_of(date)
+    inputs = read_inputs(
+        projects,
+        layers=layers,
+        roles_needed=pricing.layers_needed(book),
+        strict=strict,
+        main_role=pricing.SUBJECT,
+        table_will_do=True,
+    )
+    table = pricing.breakdown(inputs, book, strict=strict, lang=lang)
+    write_prices(table, out, as_of=date)
+    listing.remarks(inputs, lang)
+    if not pricing.priced_rules(book):
+        nothing = Text(f"{date} 没有生效的价款条款。", f"No price clause is in force on {date}.")
+        click.echo(nothing.to(lang))
+    click.echo(Text(f"{table.num_rows} 行：{out}", f"{table.num_rows} rows: {out}").to(lang))
+    return SET_ASIDE if anything_set_aside(inputs) else DONE
+
+
 @cli.group()
 def rules() -> None:
     """规则库 / the rulebook."""
@@ -434,6 +488,24 @@ def _rulebook(
         book = book.with_parameters(below, str(layers), layers.parent)
     book = book.with_parameters(dict(_pair(text) for text in settings), "--set")
     return book.only(name.strip() for name in only.split(",")) if only else book
+
+
+def _keep_inputs(out: Path, given: str, layers: Path | None) -> None:
+    """Refuse an output that would replace one of the inputs."""
+    from geo_urc.inputs import load_settings
+
+    files = [Path(given.partition("|")[0])]
+    if layers is not None:
+        entries = load_settings(layers).layers.values()
+        files += [layers, *(layers.parent / entry.path.partition("|")[0] for entry in entries)]
+    if out.exists() and any(file.exists() and out.samefile(file) for file in files):
+        raise GeoUrcError(
+            Problem(
+                f"--out {out}",
+                Text("是输入文件。", "is one of the inputs."),
+                Text("请另选文件名。", "Choose another name."),
+            )
+        )
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 # option              commands
-# --layers            screen sweep check
-# --rules --set       screen sweep check rules
-# --as-of             screen sweep rules
+# --layers            screen sweep check price
+# --rules --set       screen sweep check price rules
+# --as-of --strict    screen sweep price (--as-of: rules)
 # --only --crs …      screen sweep
 # --lang              all
 # --debug             all

@@ -25,6 +25,8 @@ _WKT = ("wkt", "geometry", "geom", "the_geom", "_wkt", "wkt_geom")
 def open_delimited(path: Path, request: Request) -> Source:
     """Open delimited text as points (coordinate columns) or as any geometry (WKT column).
 
+    Where a table will do, one without such columns has no geometry.
+
     Raises
     ------
     LayerError
@@ -41,6 +43,10 @@ def open_delimited(path: Path, request: Request) -> Source:
     wkt = None if given[0] else _first(names, _WKT)
     x, y = given if given[0] else (_first(names, _X), _first(names, _Y))
     if wkt is None and (x is None or y is None):
+        if request.table_will_do:
+            return replace(
+                table, encoding=text.codec, notes=text.notes, salvage=None, keep=text.keep
+            )
         what = Text("没有坐标列或 WKT 列。", "has no coordinate columns and no WKT column.")
         fix = Text(
             f"请用 x、y 指定（现有列：{'、'.join(names)}）；面要素请提供 WKT 列。",
@@ -62,6 +68,7 @@ def open_delimited(path: Path, request: Request) -> Source:
         encoding=text.codec,
         notes=text.notes,
         from_text=True,
+        placeless=False,
         salvage=None,
         keep=text.keep,
     )

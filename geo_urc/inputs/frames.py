@@ -1,4 +1,4 @@
-"""GeoDataFrames as sources, for callers of the Python interface."""
+"""GeoDataFrames (and DataFrames) as sources, for callers of the Python interface."""
 
 from __future__ import annotations
 
@@ -17,28 +17,38 @@ if TYPE_CHECKING:
 
 def is_frame(given: object) -> bool:
     """Return whether something is a GeoDataFrame, without importing geopandas for it."""
-    return any(c.__name__ == "GeoDataFrame" for c in type(given).__mro__)
+    return _is_a(given, "GeoDataFrame")
+
+
+def is_plain_frame(given: object) -> bool:
+    """Return whether something is a DataFrame without geometry."""
+    return _is_a(given, "DataFrame") and not is_frame(given)
+
+
+def _is_a(given: object, name: str) -> bool:
+    return any(c.__name__ == name for c in type(given).__mro__)
 
 
 def open_frame(frame: geopandas.GeoDataFrame, role: str) -> Source:
-    """Return a source over a GeoDataFrame; its index is not a column.
+    """Return a source over a GeoDataFrame, or a DataFrame; its index is not a column.
 
     Raises
     ------
     LayerError
         If it has no geometry, columns of one name, or a column of mixed types.
     """
-    name = f"GeoDataFrame {role}"
+    placeless = is_plain_frame(frame)
+    driver = "DataFrame" if placeless else "GeoDataFrame"
+    name = f"{driver} {role}"
 
     def fault(zh: str, en: str) -> LayerError:
         return LayerError(Problem(name, Text(zh, en), Text("请先整理。", "Put it in order first.")))
 
-    if frame._geometry_column_name not in frame.columns:
+    if not placeless and frame._geometry_column_name not in frame.columns:
         raise fault("没有图形列。", "has no geometry column.")
     if not frame.columns.is_unique:
         raise fault("列名重复。", "has several columns of one name.")
-    geometry = frame.geometry
-    plain = frame.drop(columns=geometry.name)
+    plain = frame.copy() if placeless else frame.drop(columns=frame.geometry.name)
     for column in plain.columns[plain.dtypes == "geometry"]:
         plain[column] = plain[column].to_wkb()
     plain.columns = plain.columns.astype(str)
@@ -53,12 +63,16 @@ def open_frame(frame: geopandas.GeoDataFrame, role: str) -> Source:
         pa.concat_arrays(c.chunks) if c.num_chunks else pa.array([], c.type) for c in table.columns
     ]
     ready = pa.Table.from_batches([plain_batch(arrays, schema)], schema=schema)
-    wkb = pa.array(geometry.to_wkb(flavor="iso"), pa.binary())
+    if placeless:
+        wkb = pa.nulls(len(frame), pa.binary())
+    else:
+        wkb = pa.array(frame.geometry.to_wkb(flavor="iso"), pa.binary())
     source = Source(
         path=name,
-        driver="GeoDataFrame",
-        crs=frame.crs.to_wkt() if frame.crs is not None else None,
+        driver=driver,
+        crs=frame.crs.to_wkt() if not placeless and frame.crs is not None else None,
         schema=schema,
         records=lambda rows, columns: iter(()),
+        placeless=placeless,
     )
     return in_memory(source, ready, wkb)

@@ -20,6 +20,8 @@ _DEFAULT_CRS = "OGC:CRS84"
 def open_geoparquet(path: Path, request: Request) -> Source:
     """Open a GeoParquet file, or a folder of them in the order of their names.
 
+    Where a table will do, Parquet without a geometry is one.
+
     Raises
     ------
     LayerError
@@ -35,10 +37,11 @@ def open_geoparquet(path: Path, request: Request) -> Source:
     except (pa.ArrowException, OSError) as error:
         what = Text(f"无法读取：{error}。", f"cannot be read: {error}.")
         raise request.fault(what, Text("请重新导出。", "Export it again.")) from error
-    geo = _geo(schemas[0], request)
-    name = geo["primary_column"]
-    main = geo["columns"][name]
-    hidden = {name, *_coverings(main)}
+    placeless = request.table_will_do and b"geo" not in (schemas[0].metadata or {})
+    geo = {} if placeless else _geo(schemas[0], request)
+    name: str | None = None if placeless else geo["primary_column"]
+    main = {} if name is None else geo["columns"][name]
+    hidden = set() if name is None else {name, *_coverings(main)}
     schema = plain_schema(schemas[0], tuple(hidden))
     if any(plain_schema(s, tuple(hidden)) != schema for s in schemas[1:]):
         what = Text("文件夹内各文件的列不一致。", "holds files with different columns.")
@@ -49,17 +52,21 @@ def open_geoparquet(path: Path, request: Request) -> Source:
         subset = pa.schema([schema.field(c) for c in wanted])
         for file in files:
             with pq.ParquetFile(file) as opened:
-                for batch in opened.iter_batches(rows, columns=[*wanted, name]):
+                read = wanted if name is None else [*wanted, name]
+                for batch in opened.iter_batches(rows, columns=read):
                     given = plain_batch([batch.column(c) for c in wanted], subset)
-                    yield Records(given, batch.column(name).cast(pa.binary()))
+                    nowhere = pa.nulls(len(batch), pa.binary())
+                    wkb = nowhere if name is None else batch.column(name).cast(pa.binary())
+                    yield Records(given, wkb)
 
-    crs = main.get("crs", _DEFAULT_CRS)
+    crs = None if placeless else main.get("crs", _DEFAULT_CRS)
     return Source(
         path=request.path,
         driver="Parquet",
         crs=json.dumps(crs) if isinstance(crs, dict) else crs,
         schema=schema,
         records=records,
+        placeless=placeless,
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from geo_urc.errors import CrsError, LayerError, Problem
 from geo_urc.inputs import crs
 from geo_urc.inputs.encoding import codec_of
-from geo_urc.inputs.frames import is_frame, open_frame
+from geo_urc.inputs.frames import is_frame, is_plain_frame, open_frame
 from geo_urc.inputs.layers import as_layer, with_coverage
 from geo_urc.inputs.rasters import open_raster
 from geo_urc.inputs.settings import (
@@ -35,6 +35,8 @@ def read_inputs(
     evaluation_crs: str = crs.EVALUATION_CRS,
     roles_needed: Container[str] | None = None,
     strict: bool = False,
+    main_role: str = "parcels",
+    table_will_do: bool = False,
 ) -> Inputs:
     """Read the parcels and the layers of a run.
 
@@ -52,6 +54,10 @@ def read_inputs(
         coverage. None reads all.
     strict : bool
         Whether a datum that is only assumed counts as unknown.
+    main_role : str
+        What the parcels are, if not parcels; ``[layers.ROLE]`` then says how to read them.
+    table_will_do : bool
+        Whether the parcels may be a table without geometry, or a DataFrame.
 
     Raises
     ------
@@ -60,17 +66,21 @@ def read_inputs(
     """
     crs.evaluation_crs(evaluation_crs)
     settings, base, frames = _described(layers)
-    wanted = _wanted(settings, roles_needed)
+    wanted = [name for name in _wanted(settings, roles_needed) if name != main_role]
+    main = settings.parcels
+    if main_role != "parcels":
+        main = settings.layers.get(main_role, ParcelsEntry())
     faults = _Faults()
 
     subjects: FileSubjects | None = None
     with faults.collected():
         subjects = open_subjects(
-            _opened("parcels", settings.parcels, parcels, Path()),
-            roles()["parcels"],
-            settings.parcels,
+            _opened(main_role, main, parcels, Path(), table_will_do),
+            roles()[main_role],
+            main,
             evaluation_crs=evaluation_crs,
             strict=strict,
+            main=True,
         )
     found: dict[str, Layer] = {}
     rasters: dict[str, Raster] = {}
@@ -168,8 +178,10 @@ def _wanted(settings: Settings, roles_needed: Container[str] | None) -> list[str
     return [name for name in settings.layers if name in needed | covering]
 
 
-def _opened(role: str, entry: ParcelsEntry, given: Any, base: Path) -> Source:
-    if is_frame(given):
+def _opened(
+    role: str, entry: ParcelsEntry, given: Any, base: Path, table_will_do: bool = False
+) -> Source:
+    if is_frame(given) or (table_will_do and is_plain_frame(given)):
         return open_frame(given, role)
     layer = entry if isinstance(entry, LayerEntry) else None
     return open_source(
@@ -180,5 +192,6 @@ def _opened(role: str, entry: ParcelsEntry, given: Any, base: Path) -> Source:
             where=layer.where if layer else None,
             x=layer.x if layer else None,
             y=layer.y if layer else None,
+            table_will_do=table_will_do,
         )
     )

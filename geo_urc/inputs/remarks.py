@@ -51,6 +51,15 @@ def on_accuracy(where: str, entry: ParcelsEntry) -> Iterator[Notice]:
         yield Notice("assumption", where, text)
 
 
+def on_no_places(where: str) -> Notice:
+    """Return that a table without coordinates was taken as it is."""
+    text = Text(
+        "没有图形：需要位置或范围的条件为资料不足。",
+        "has no geometry: conditions that need a place or an extent are unknown.",
+    )
+    return Notice("assumption", where, text)
+
+
 def on_ids(where: str, ids: Ids, column: str | None, count: int) -> Iterator[Notice]:
     """Yield what had to be done for every feature to have an id of its own."""
     if column is None and count:

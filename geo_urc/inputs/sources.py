@@ -70,6 +70,8 @@ class Source:
     bad: tuple[BadRecord, ...] = ()
     from_text: bool = False
     """Whether coordinates were written as text, without any mention of a system."""
+    placeless: bool = False
+    """Whether it is a table without geometry: every record's is null."""
     salvage: Callable[[Source], Source] | None = None
     """Reads the file again record by record, where that can be done."""
     keep: object = None
@@ -87,6 +89,8 @@ class Request:
     where: str | None = None
     x: str | None = None
     y: str | None = None
+    table_will_do: bool = False
+    """Whether a table without any geometry may be read."""
 
     @property
     def layer(self) -> str | None:

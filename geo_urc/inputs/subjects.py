@@ -143,10 +143,12 @@ def open_subjects(
     *,
     evaluation_crs: str,
     strict: bool = False,
+    main: bool = False,
 ) -> FileSubjects:
     """Survey a file and return its features as subjects.
 
-    Parcels with an unusable geometry stay; in layers such records are set aside.
+    Of the main subjects of a run those with an unusable geometry stay; in layers such records
+    are set aside.
 
     Raises
     ------
@@ -157,10 +159,10 @@ def open_subjects(
     """
     where = f"{role.id} ({file.path})"
     bindings = bind(role, entry, file.schema.names, where)
-    file, found = _surveyed(file, role, bindings, entry, where)
+    file, found = _surveyed(file, role, bindings, entry, where, main)
 
     _refuse_if_nothing_is_left(found, where)
-    system = _system(file, entry, found)
+    system = evaluation_crs if file.placeless else _system(file, entry, found)
     plan = crs.plan(where, system, entry.datum, evaluation_crs)
     crs.check_extent(where, plan.source, entry.datum, found.bounds)
 
@@ -214,10 +216,9 @@ def open_subjects(
 
 
 def _surveyed(
-    file: Source, role: Role, bindings: list[Binding], entry: ParcelsEntry, where: str
+    file: Source, role: Role, bindings: list[Binding], entry: ParcelsEntry, where: str, stays: bool
 ) -> tuple[Source, Survey]:
     """Survey a file; if it breaks off, do so again with what can be saved of it."""
-    stays = role.id == "parcels"
     try:
         return file, survey(file, role, bindings, entry.id, unusable_stays=stays)
     except READ_ERRORS as error:
@@ -314,8 +315,11 @@ def _notices(
 ) -> Iterator[Notice]:
     """Yield everything a user should know of how this file was taken."""
     yield from (Notice("warning", where, note) for note in file.notes)
-    yield from remarks.on_system(where, file.crs, entry, plan, str(system))
-    yield from remarks.on_accuracy(where, entry)
+    if file.placeless:
+        yield remarks.on_no_places(where)
+    else:
+        yield from remarks.on_system(where, file.crs, entry, plan, str(system))
+        yield from remarks.on_accuracy(where, entry)
     yield from remarks.on_ids(where, ids, entry.id, len(ids.values))
     subject_of = dict(zip(np.flatnonzero(found.kept).tolist(), ids.values.to_pylist(), strict=True))
     rows = [row for row in found.mended if row in subject_of]

@@ -97,7 +97,8 @@ def survey(
     bounds, ids = [result.bounds], [pa.array([], pa.string())]
     for records in source.records(_ROWS, needed):
         geometry = parse(records.wkb)
-        usable = _examine(geometry, records.wkb, role, result)
+        placeless = source.placeless  # a table has no geometry that could be wrong
+        usable = geometry if placeless else _examine(geometry, records.wkb, role, result)
         bounds.append(shapely.bounds(usable[~shapely.is_missing(usable)]))
         read_fields(records.columns, bound, result.tally)
         if id_column:

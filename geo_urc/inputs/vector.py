@@ -137,13 +137,24 @@ def _rebuild_index(staged: Path) -> None:
 
 
 def _open(target: str, path: Path, request: Request, encoding: str | None = None) -> Source:
-    layer = _layer(target, request) if path.suffix.lower() != ".shp" else None
-    return _stream(target, layer, request, {}, encoding=encoding)
+    if path.suffix.lower() == ".shp":
+        return _stream(target, None, request, {}, encoding=encoding)
+    layer = _layer(target, request)
+    sheet = path.suffix.lower() in (".xlsx", ".xlsm", ".ods")
+    options = {"HEADERS": "FORCE"} if sheet else {}  # GDAL doubts a heading above text alone
+    shaped = pyogrio.read_info(target, layer=layer)["geometry_type"] is not None
+    return _stream(target, layer, request, options, encoding=encoding, geometry=shaped)
 
 
 def _layer(target: str, request: Request) -> str:
-    """Return the layer to read: the one named, else the only one with a geometry."""
-    layers = [str(name) for name, kind in pyogrio.list_layers(target) if kind is not None]
+    """Return the layer to read: the one named, else the only one with a geometry.
+
+    Where a table will do, a layer without geometry counts if it is named or there is no other.
+    """
+    found = {str(name): kind is not None for name, kind in pyogrio.list_layers(target)}
+    layers = [name for name, shaped in found.items() if shaped]
+    if request.table_will_do and (request.layer in found or not layers):
+        layers = list(found)
     if request.layer is not None and (request.layer in layers or len(layers) > 1):
         if request.layer in layers:
             return request.layer
@@ -210,7 +221,7 @@ def _stream(
             for batch in reader:
                 given = plain_batch([batch.column(c) for c in wanted], subset)
                 wkb = batch.column(shape).cast(pa.binary()) if shape else None
-                yield Records(given, wkb)
+                yield Records(given, pa.nulls(len(batch), pa.binary()) if wkb is None else wkb)
 
     return Source(
         path=request.path,
@@ -219,6 +230,7 @@ def _stream(
         schema=schema,
         records=records,
         encoding=encoding or "UTF-8",
+        placeless=not geometry,
         salvage=lambda source: salvage_records(source, target, layer, request),
     )
 

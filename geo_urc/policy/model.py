@@ -218,6 +218,15 @@ class Each(Condition):
     through: str
 
 
+class Meets(Condition):
+    """Another rule's verdict on the same subject is eligible."""
+
+    rule: str = Field(pattern=RULE_ID)
+    missing: Literal["unknown", "passes"] = Field(
+        "unknown", description="`passes`: what is undecided there is presumed to be met."
+    )
+
+
 class AllOf(Table):
     """Every member holds, and none of the exceptions does."""
 
@@ -252,6 +261,7 @@ _KINDS: dict[str, str] = {
     "inside": "inside",
     "known": "known",
     "always": "always",
+    "rule": "rule",
     "is": "is",
     "one_of": "one_of",
     "at_most": "compare",
@@ -278,6 +288,7 @@ Node = Annotated[
     | Annotated[Inside, Tag("inside")]
     | Annotated[Known, Tag("known")]
     | Annotated[Always, Tag("always")]
+    | Annotated[Meets, Tag("rule")]
     | Annotated[Is, Tag("is")]
     | Annotated[OneOf, Tag("one_of")]
     | Annotated[Compare, Tag("compare")],
@@ -285,6 +296,36 @@ Node = Annotated[
 ]
 NODE_KINDS = frozenset(_KINDS.values())
 Leaf = Compare | Is | OneOf | Inside | Known | Each
+
+
+class Price(Table):
+    """What a subject owes under a rule that it meets: base × factor, in yuan.
+
+    Without base and without ``upon`` the rule is about whether anything is owed at all and
+    has no price of its own.
+    """
+
+    base: str | None = Field(None, description="A fact in yuan that the factor is taken of.")
+    upon: str | None = Field(
+        None,
+        pattern=RULE_ID,
+        description="A rule whose amount takes the place of the base where it applies.",
+    )
+    factor: str | float = Field(1.0, description="A number, or a fact or parameter by name.")
+    nothing: bool = Field(False, description="Nothing is owed.")
+    note_zh: str | None = Field(None, description="Said with the source of the amount.")
+    note_en: str | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Price:
+        if self.nothing and (self.base or self.upon or self.factor != 1.0):
+            raise ValueError("nothing stands without base, upon and factor")
+        return self
+
+    @property
+    def stated(self) -> bool:
+        """Whether the rule leads to an amount, be it nothing."""
+        return self.nothing or self.base is not None or self.upon is not None
 
 
 class Rule(Table):
@@ -308,6 +349,7 @@ class Rule(Table):
         None, description="The condition whose margin is the rule's; of several, the largest."
     )
     results: list[str] = []
+    price: Price | None = None
 
     @property
     def computed(self) -> bool:
@@ -330,7 +372,9 @@ STATISTICS = ("min", "max", "mean", "sum")
 
 QUESTIONS = frozenset(
     [
+        "amount",
         "area",
+        "by_answer",
         "by_verdict",
         "clearance",
         "contributed",
@@ -354,6 +398,7 @@ QUESTIONS = frozenset(
         "share_in",
         "share_within",
         "solid",
+        "stated_area",
         "steps",
         "volume",
         "zonal",
@@ -448,7 +493,7 @@ def nodes(node: Node | None) -> Iterator[Node]:
 
 
 def leaves(node: Node | None) -> Iterator[Leaf]:
-    """Yield every condition below a node, all readings of a choice included.
+    """Yield every condition on a fact below a node, all readings of a choice included.
 
     Examples
     --------
@@ -457,8 +502,13 @@ def leaves(node: Node | None) -> Iterator[Leaf]:
     ['Inside', 'Known']
     """
     for each in nodes(node):
-        if not isinstance(each, AllOf | AnyOf | Choose | Always):
+        if not isinstance(each, AllOf | AnyOf | Choose | Always | Meets):
             yield each
+
+
+def presupposed(node: Node | None) -> Iterator[Meets]:
+    """Yield what a node asks of other rules, all readings of a choice included."""
+    return (each for each in nodes(node) if isinstance(each, Meets))
 
 
 def fact_of(leaf: Leaf) -> str:
@@ -485,9 +535,20 @@ def names_in(formula: Any) -> list[str]:
     return []
 
 
-def condition_name(leaf: Leaf) -> str:
-    """Return what reasons call the condition: its id, else its fact."""
-    return leaf.id or fact_of(leaf)
+def condition_name(leaf: Leaf | Meets) -> str:
+    """Return what reasons call the condition: its id, else its fact or rule."""
+    return leaf.id or (leaf.rule if isinstance(leaf, Meets) else fact_of(leaf))
+
+
+def amount_fact(rule: str) -> str:
+    """Return the name of the fact that holds what is owed under a rule.
+
+    Examples
+    --------
+    >>> amount_fact("P4a")
+    'p4a_amount_yuan'
+    """
+    return f"{rule.lower()}_amount_yuan"
 
 
 for _table in (AllOf, AnyOf, Choose, Rule):

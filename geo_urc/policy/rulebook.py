@@ -21,6 +21,7 @@ from geo_urc.roles import roles
 from geo_urc.text import Text
 
 FOLDER = Path(__file__).parent / "rulebook"
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
 T = TypeVar("T", bound=model.Table)
 
 
@@ -61,7 +62,7 @@ class Rulebook:
 
     def measure_of(self, rule: model.Rule) -> model.Measure:
         """Return the measure that a rule belongs to."""
-        return self.measures[rule.id.rstrip("abcdefghijklmnopqrstuvwxyz")]
+        return self.measures[rule.id.rstrip(_LETTERS)]
 
     def of_subject(self, subject: str) -> list[model.Rule]:
         """Return the computed rules of a subject, in rulebook order."""
@@ -235,6 +236,12 @@ def load_rulebook(overlays: Iterable[Path] = (), folder: Path = FOLDER) -> Ruleb
             )
         settings.append((path, overlay.parameters))
 
+    amounts = {model.amount_fact(r.id): _amount(r) for r in rules.values() if _has_amount(r)}
+    problems.extend(_twice("rules.price", amounts, facts))
+    facts |= amounts
+    origin |= {
+        name: origin[fact.arguments["rule"].rstrip(_LETTERS)] for name, fact in amounts.items()
+    }
     values = {f"{r.id}.{k}": p.value for r in rules.values() for k, p in r.parameters.items()}
     book = Rulebook(documents, measures, rules, facts, values, (), origin, known=rules)
     problems.extend(_faults(book))
@@ -358,7 +365,7 @@ def _add(
 
 
 def _is_part(rule: str, measure: str) -> bool:
-    return rule.rstrip("abcdefghijklmnopqrstuvwxyz") == measure
+    return rule.rstrip(_LETTERS) == measure
 
 
 def _faults(book: Rulebook) -> Iterator[Problem]:
@@ -405,12 +412,88 @@ def _faults(book: Rulebook) -> Iterator[Problem]:
         for node in [*model.nodes(rule.applies), *model.nodes(rule.test)]:
             if isinstance(node, model.Choose):
                 yield from _choice_faults(f"{where}.choose", rule, node)
+        for node in [*model.presupposed(rule.applies), *model.presupposed(rule.test)]:
+            yield from _rule_faults(book, f"{where}.{model.condition_name(node)}", rule, node.rule)
+        if rule.price is not None:
+            yield from _price_faults(book, f"{where}.price", rule, rule.price, facts)
         for name in rule.results:
             if name not in facts:
                 yield Problem(f"{where}.results", *_not_there("事实", "fact", name, facts))
         for name in rule.headlines:
             if name not in names:
                 yield Problem(f"{where}.headline", *_not_there("条件", "condition", name, names))
+
+
+def _rule_faults(book: Rulebook, where: str, rule: model.Rule, other: str) -> Iterator[Problem]:
+    """Yield what is wrong with a rule that another builds upon: not there, or going round."""
+    known = [r.id for r in book.of_subject(rule.subject or "") if r.id != rule.id]
+    if other not in known:
+        yield Problem(where, *_not_there("规则", "rule", other, known))
+    elif rule.id in _beneath(book, other, rule.subject):
+        yield Problem(
+            where,
+            Text(
+                f"{rule.id} 与 {other} 互为前提。", f"{rule.id} and {other} go round in a circle."
+            ),
+            Text("去掉其中一个引用。", "Remove one of the two."),
+        )
+
+
+def _beneath(book: Rulebook, rule: str, subject: str | None) -> set[str]:
+    """Return the rules that a rule builds upon, directly or not."""
+    found: set[str] = set()
+    ahead = [rule]
+    while ahead:
+        spec = book.rules.get((ahead.pop(), subject))
+        if spec is None:
+            continue
+        trees = [*model.presupposed(spec.applies), *model.presupposed(spec.test)]
+        named = {node.rule for node in trees}
+        if spec.price is not None and spec.price.upon is not None:
+            named.add(spec.price.upon)
+        ahead += named - found
+        found |= named
+    return found
+
+
+def _price_faults(
+    book: Rulebook, where: str, rule: model.Rule, price: model.Price, facts: Iterable[str]
+) -> Iterator[Problem]:
+    """Yield what a price names and nothing is: a sum in yuan, a factor, another priced rule."""
+    fields = roles()[rule.subject or ""].fields
+    if price.base is not None:
+        units = {name: fact.unit for name, fact in book.facts.items()}
+        sums = [n for n in facts if (units[n] if n in units else fields[n].unit) == "yuan"]
+        if price.base not in sums:
+            yield Problem(f"{where}.base", *_not_there("金额", "sum in yuan", price.base, sums))
+    if isinstance(price.factor, str) and price.factor not in {*facts, *book.values}:
+        known = [*facts, *book.values]
+        yield Problem(f"{where}.factor", *_not_there("系数", "factor", price.factor, known))
+    if price.upon is not None:
+        priced = [r.id for r in book.of_subject(rule.subject or "") if _has_amount(r)]
+        if price.upon not in priced:
+            yield Problem(
+                f"{where}.upon", *_not_there("计价规则", "priced rule", price.upon, priced)
+            )
+        else:
+            yield from _rule_faults(book, f"{where}.upon", rule, price.upon)
+
+
+def _has_amount(rule: model.Rule) -> bool:
+    return rule.computed and rule.price is not None and rule.price.stated
+
+
+def _amount(rule: model.Rule) -> model.Fact:
+    """Return the fact that holds what is owed under a rule."""
+    return model.Fact.model_validate(
+        {
+            "question": "amount",
+            "arguments": {"rule": rule.id},
+            "unit": "yuan",
+            "title_zh": f"{rule.id} 应缴土地价款",
+            "title_en": f"Land price due under {rule.id}",
+        }
+    )
 
 
 def _fact_faults(book: Rulebook, name: str, fact: model.Fact) -> Iterator[Problem]:
@@ -441,6 +524,8 @@ def _fact_faults(book: Rulebook, name: str, fact: model.Fact) -> Iterator[Proble
         named += model.names_in(fact.arguments)
     if fact.change and fact.change.of:
         named.append(fact.change.of)
+    if fact.question == "by_answer":
+        named += model.names_in([fact.arguments.get(key, []) for key in ("yes", "no")])
     for other in named:
         if other not in known:
             yield Problem(where, *_not_there("事实", "fact", other, known))

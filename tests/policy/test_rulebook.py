@@ -100,6 +100,7 @@ def test_figures_of_the_official_text(book):
         "朝阳区", "海淀区", "丰台区", "石景山区", "北京城市副中心",
     }  # fmt: skip
     assert values["P5a.tier_elsewhere"] == 90
+    assert (values["P2b.factor"], values["P4a.factor"], values["P4b.most_far"]) == (0.8, 0.9, 1.5)
     assert [(s.up_to, s.value) for s in values["P5b.steps"]] == [
         (0.2, 0.9),
         (0.4, 0.8),
@@ -222,6 +223,30 @@ def test_the_json_schema_refuses_what_the_model_refuses():
         ("T08.toml", '"T08"', "T08", ["T08.toml", "line 3"]),
         ("T45.toml", "is = true", "is = true\nat_most = 3", ["T45.toml: rules[0].applies"]),
         ("subject.toml", 'question = "area"', 'questions = "area"', ["subject.toml: area_m2"]),
+        ("P4.toml", 'rule = "P0"', 'rule = "P9"', ["P4.toml: P4a.P9"]),
+        ("P4.toml", 'rule = "P0"', 'rule = "T08a"', ["P4.toml: P4a.T08a"]),  # not of projects
+        (
+            "P4.toml",
+            'base = "market_price_yuan"',
+            'base = "market_prize_yuan"',
+            ["P4.toml: P4a.price.base", "market_price_yuan"],
+        ),
+        (
+            "P4.toml",
+            'base = "market_price_yuan"',
+            'base = "approved_gfa_m2"',
+            ["P4.toml: P4a.price.base"],
+        ),
+        ("P4.toml", "P4a.factor", "P4a.share", ["P4.toml: P4a.price.factor"]),
+        ("P4.toml", 'upon = "P7"', 'upon = "P0"', ["P4.toml: P4a.price.upon"]),
+        ("P6.toml", "nothing = true", 'nothing = true\nbase = "x"', ["P6.toml: rules[0].price"]),
+        ("P5.toml", 'base = "land_revenue_yuan"', 'upon = "P5b"', ["P5.toml: P5a.price", "circle"]),
+        (
+            "price.toml",
+            'no = "remaining_value_old_yuan"',
+            'no = "remaining_value_yuan"',
+            ["price.toml: p7_deduction_yuan", "remaining_value_old_yuan"],
+        ),
     ],
 )
 def test_a_fault_is_told_with_its_place_and_a_way_on(broken, name, old, new, said):

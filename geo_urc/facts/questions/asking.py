@@ -67,6 +67,9 @@ class Context(Protocol):
     def verdict(self, rule: str) -> Words:
         """Return the verdict words of a rule on the same subjects."""
 
+    def amount(self, rule: str) -> Fact:
+        """Return what the same subjects owe under a rule, in yuan."""
+
 
 Question = Callable[..., Fact]
 QUESTIONS: dict[str, Question] = {}

@@ -11,7 +11,14 @@ import shapely
 from geo_urc.facts import formula
 from geo_urc.facts.fact import Alternatives, Bound, Fact, Mask, absent
 from geo_urc.facts.outlines import Floats
-from geo_urc.facts.questions.asking import Context, Words, is_empty, question, unplaced
+from geo_urc.facts.questions.asking import (
+    Context,
+    Words,
+    is_empty,
+    own_field,
+    question,
+    unplaced,
+)
 
 
 @question("area")
@@ -19,6 +26,19 @@ def own_area(ctx: Context) -> Fact:
     """Answer with the subject's own area in m², exact."""
     value = np.where(ctx.placed, shapely.area(ctx.features.geometry), np.nan)
     return Fact(value, missing=unplaced(ctx))
+
+
+@question("stated_area")
+def stated_area(ctx: Context, *, field: str) -> Fact:
+    """Answer with an area in m² that the subject states, else with its own; points have none."""
+    stated = own_field(ctx, field, text=False).value
+    drawn = own_area(ctx).value
+    value = np.where(stated > 0, stated, np.where(drawn > 0, drawn, np.nan))
+    lacking = np.isnan(value)
+    code = f"attribute_missing:{field}"
+    return Fact(
+        value, missing={code: lacking & ctx.placed, "geometry_unusable": lacking & ~ctx.placed}
+    )
 
 
 @question("part")
@@ -83,6 +103,28 @@ def by_verdict(ctx: Context, *, rule: str, **given: Any) -> Fact:
         value[rows] = fact.value[rows]
         settled |= rows & ~np.isnan(value)
     return Fact(value, missing={f"undecided:{rule}": ~settled})
+
+
+@question("by_answer")
+def by_answer(ctx: Context, *, of: str, yes: Any, no: Any) -> Fact:
+    """Answer with one figure where a yes/no fact says yes, and with another where it says no."""
+    said = ctx.fact(of)
+    value = np.full(len(ctx), np.nan)
+    missing, review = dict(said.missing), dict(said.review)
+    for answer, figure in ((1.0, yes), (0.0, no)):
+        rows = said.value == answer
+        fact = formula.evaluate(figure, len(ctx), ctx.fact)
+        value[rows] = fact.value[rows]
+        for kept, found in ((missing, fact.missing), (review, fact.review)):
+            for code, mask in found.items():
+                kept[code] = kept.get(code, False) | (mask & rows)
+    return Fact(value, missing=missing, review=review)
+
+
+@question("amount")
+def amount(ctx: Context, *, rule: str) -> Fact:
+    """Answer with what is owed under a rule, in yuan; only where the rule is met."""
+    return ctx.amount(rule)
 
 
 @question("least")
