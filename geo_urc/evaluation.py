@@ -220,6 +220,24 @@ class Evaluation:
         """Return the verdict words of a rule on the same subjects."""
         return verdicts.words(self.outcome(rule))
 
+    def concerns(self, rule: str, role: str) -> Fact:
+        """Return whom of a layer's own features a rule is for, yes/no."""
+        there = self.scene.evaluation_of(role)
+        spec = self.scene.book.rules[rule, role]
+        outcome = there._node(spec, chosen(spec.applies, spec.id, self.scene.book.values))
+        state = outcome.state
+        value = np.where(state == Verdict.ELIGIBLE, 1.0, np.nan)
+        value[state == Verdict.INELIGIBLE] = 0.0
+
+        def because(of: Verdict) -> dict[str, Mask]:
+            return {code: mask & (state == of) for code, mask in outcome.reasons.items()}
+
+        return Fact(value, missing=because(Verdict.UNKNOWN), review=because(Verdict.REVIEW))
+
+    def words(self, role: str, field: str) -> Mapping[str, str]:
+        """Return the vocabulary of a layer's field: code → Chinese label."""
+        return roles()[role].fields[field].words
+
     # --- rules --------------------------------------------------------------------------------
 
     def outcome(self, rule: str) -> Outcome:
