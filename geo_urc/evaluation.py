@@ -208,7 +208,10 @@ class Evaluation:
             if value is None and key in required_arguments(ask):
                 reason = f"parameter_missing:{spec.arguments[key]}"
                 return absent(len(self), reason, text=spec.unit is None)
-        return ask(self, **arguments)
+        answer = ask(self, **arguments)
+        if spec.unit is not None and answer.value.dtype == object:  # a part that is not there
+            return replace(answer, value=np.full(len(self), np.nan))
+        return answer
 
     def _argument(self, value: Any) -> Any:
         """Return a parameter's value where an argument names one."""
@@ -326,7 +329,7 @@ class Evaluation:
         margin = sign * (limit - fact.value)
         accuracy = np.broadcast_to(np.asarray(fact.accuracy, float), margin.shape)
         near = np.abs(margin) < accuracy
-        looks = {**fact.review, "within_accuracy": near}
+        looks = {**fact.review, "within_accuracy": fact.review.get("within_accuracy", False) | near}
         outcome = self._settle(leaf, meets(fact.value), gaps, looks)
         margin = np.where(np.isinf(margin), np.nan, margin)
         return Tested(outcome, margin, np.where(np.isnan(margin), np.nan, accuracy))

@@ -43,11 +43,10 @@ def beneath(ctx: Context, *, layer: str, besides: str, key: str, uses: Sequence[
     for row in np.unique(ties.row).tolist():
         mine = grounds.features.geometry[ties.member[ties.row == row]]
         ground[row] = shapely.union_all(mine)
-    site = np.array(
-        [g if s is None else s if g is None else shapely.union(s, g)
-         for s, g in zip(ctx.features.geometry, ground, strict=True)] + [None],
-        dtype=object,
-    )[:n]  # fmt: skip
+    site = ground.copy()  # a subject that is a point has no other ground
+    for row in np.flatnonzero(shapely.area(ctx.features.geometry) > 0).tolist():
+        own = ctx.features.geometry[row]
+        site[row] = own if ground[row] is None else shapely.union(own, ground[row])
     use = words_of(projects, "use")
     concerned = np.isin(use.astype(str), list(uses)) & ~is_empty(use)
     met = meet(site, projects.geometry, band_m(ctx, found))

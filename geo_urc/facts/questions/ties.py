@@ -51,7 +51,8 @@ def holder_concerned(ctx: Context, *, layer: str, rule: str, key: str | None = N
     """Answer whether a rule is for what holds the subject; of several, for all of them.
 
     Holders are those that the field ``key`` names, else by place, or without ``key`` all
-    that share area with the subject. Whoever has none is told so elsewhere.
+    that share area with the subject. Where there is none nothing stands against it: that
+    is another question.
     """
     if isinstance(found := layer_or_gap(ctx, layer), Fact):
         return found
@@ -75,17 +76,17 @@ def holder_concerned(ctx: Context, *, layer: str, rule: str, key: str | None = N
         return rows
 
     missing = {code: spread(mask) for code, mask in told.missing.items()}
-    missing["outside_coverage"] = missing.get("outside_coverage", False) | (
-        alone & (ctx.room_m(found) < 0)
-    )
     review = {code: spread(mask) for code, mask in told.review.items()}
     review["straddles"] = review.get("straddles", False) | (yes & no)
-    return Fact(np.where(yes & ~no, 1.0, np.where(no | alone, 0.0, np.nan)), 0.0, missing, review)
+    return Fact(np.where(no, 0.0, np.where(yes | alone, 1.0, np.nan)), 0.0, missing, review)
 
 
 @question("compatible")
 def compatible(ctx: Context, *, layer: str, key: str, classes: str) -> Fact:
-    """Answer whether the subject's use is another than the class of what it belongs to."""
+    """Answer whether the subject's use is another than the class of what it belongs to.
+
+    Where it belongs to nothing it is no main use of anything.
+    """
     if isinstance(found := holders_of(ctx, layer, key), Fact):
         return found
     ties = tied_holders(ctx, found, key)
@@ -95,7 +96,7 @@ def compatible(ctx: Context, *, layer: str, key: str, classes: str) -> Fact:
     tied = np.zeros(len(ctx), bool)
     tied[ties.member] = True
     return Fact(
-        (tied & (use != own)).astype(float),
+        (~tied | (use != own)).astype(float),
         missing={
             "attribute_missing:use": tied & is_empty(use),
             f"attribute_missing:{classes}": tied & is_empty(own),

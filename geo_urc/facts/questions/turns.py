@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import shapely
@@ -233,10 +234,17 @@ def _floor_answer(
         labels=found.features.ids[row],
         nowhere={},
     )
+    doubted = np.zeros(len(ctx), bool)
+    doubted[ties.doubt_member] = True
+    doubted &= np.isnan(fact.value) & ~np.isin(np.arange(len(ctx)), member)
+    cap_of = fact.parts["cap_m2"]
+    parts = {**fact.parts, "cap_m2": replace(cap_of, value=np.where(doubted, 0.0, cap_of.value))}
     concerned = np.isin(row, ties.doubt_row)
     review = {code: mask.copy() for code, mask in open_members(ctx, ctx.features, ties).items()}
     review["straddles"][member[concerned]] = True  # who is ahead may not be here at all
-    return Fact(fact.value, fact.accuracy, fact.missing, review, fact.bounds, parts=fact.parts)
+    # nothing is taken where it is open whether the subject belongs there at all
+    value = np.where(doubted, 0.0, fact.value)
+    return replace(fact, value=value, review=review, parts=parts)
 
 
 def _answer(
@@ -288,7 +296,7 @@ def _answer(
     pick = _tightest(member, left, n)
     here = pick >= 0
     lowest = np.full(n, np.inf)
-    np.minimum.at(lowest, member, worst)
+    np.fmin.at(lowest, member, worst)
 
     def of(column: np.ndarray, nothing: object = np.nan) -> np.ndarray:
         return np.where(here, np.append(column, [nothing])[pick], nothing)
