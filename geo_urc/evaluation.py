@@ -226,7 +226,9 @@ class Evaluation:
     def concerns(self, rule: str, role: str) -> Fact:
         """Return whom of a layer's own features a rule is for, yes/no."""
         there = self.scene.evaluation_of(role)
-        spec = self.scene.book.rules[rule, role]
+        spec = self.scene.book.known[rule, role]
+        if not self.scene.book.in_force(spec):
+            return Fact(np.zeros(len(there)))
         outcome = there._node(spec, chosen(spec.applies, spec.id, self.scene.book.values))
         state = outcome.state
         value = np.where(state == Verdict.ELIGIBLE, 1.0, np.nan)

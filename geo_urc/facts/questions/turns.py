@@ -244,7 +244,8 @@ def _floor_answer(
     review["straddles"][member[concerned]] = True  # who is ahead may not be here at all
     # nothing is taken where it is open whether the subject belongs there at all
     value = np.where(doubted, 0.0, fact.value)
-    return replace(fact, value=value, review=review, parts=parts)
+    bounds = tuple(b._replace(limit=np.where(doubted, 0.0, b.limit)) for b in fact.bounds)
+    return replace(fact, value=value, review=review, bounds=bounds, parts=parts)
 
 
 def _answer(
