@@ -24,10 +24,10 @@ PARAMETERS = {"T11.caps": {"居住用地": {"商业": 0.1, "办公": 0.05}, "工
 
 def figures(*values):
     """Return one of the values, or that nothing is stated."""
-    return sampled_from([*values, *values, None])
+    return sampled_from([*values * 6, None])
 
 
-YES_NO = sampled_from([True, True, True, False, None])
+YES_NO = sampled_from([True] * 9 + [False, None])
 STATUS = figures("existing", "approved", "proposed", "proposed")
 QUEUE = figures(1, 2, 3)
 
@@ -68,7 +68,7 @@ FIGURES = {
 LAYERS = {
     "parcels": some(
         boxes(40, 150), 3, 1,
-        land_use=figures("residential", "industrial", "commercial"),
+        land_use=figures("residential", "residential", "industrial", "commercial"),
         planned_gfa_m2=figures(1000, 2000),
         remaining_years=figures(10, 30, 45), extension_years=figures(0, 10, 30),
         urban_village=YES_NO, ownership=figures("state", "collective"),
@@ -81,7 +81,7 @@ LAYERS = {
     ),
     "floor_uses": some(
         spots() | boxes(3, 20) | tied("parcel_id", "parcels") | tied("venue_id", "venues"), 5,
-        use=figures("commercial", "office", "catering", "residential", "culture", "staff_flats"),
+        use=figures("commercial", "commercial", "office", "residential", "culture", "staff_flats"),
         gfa_m2=figures(50, 100, 150), level=figures("above", "above", "above", "below"),
         status=STATUS, queue_no=QUEUE,
     ),
