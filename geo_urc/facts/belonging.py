@@ -134,7 +134,8 @@ def tie(holders: Features, members: Features, key: str) -> Ties:
     named = members.fields.get(key, np.full(len(members), None, dtype=object))
     by_name = key_of(named, holders.ids)
     free = np.asarray(named == None, dtype=bool)  # noqa: E711  elementwise
-    placed = np.where(free, members.geometry, None)
+    placed = members.geometry.copy()
+    placed[~free] = None
     band = float(np.hypot(holders.accuracy_m, members.accuracy_m))
     got = belong(holders.geometry, placed, band)
     told = np.flatnonzero(by_name >= 0)

@@ -119,7 +119,8 @@ def taken(
     [20.0, 30.0]
     """
     n = len(holder)
-    got = Taken(*np.zeros((4, n)), np.zeros(n, bool), np.zeros(n, np.intp))
+    ahead, least, most, around = np.zeros((4, n))
+    got = Taken(ahead, least, most, around, np.zeros(n, bool), np.zeros(n, np.intp))
     known = np.nan_to_num(size)
     bare = np.isnan(size)
     length = np.zeros(n) if outline_m is None else outline_m

@@ -233,7 +233,7 @@ def floor_of(
     def total(kept: Mask) -> Floats:
         pairs = kept[ties.member]
         area = np.nan_to_num(gfa[ties.member[pairs]])
-        return np.bincount(ties.row[pairs], area, len(ctx))
+        return np.bincount(ties.row[pairs], area, len(ctx)).astype(np.float64)
 
     def some(kept: Mask) -> Mask:
         rows = np.zeros(len(ctx), bool)

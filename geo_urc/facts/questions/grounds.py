@@ -16,6 +16,7 @@ from geo_urc.facts.questions.asking import (
     is_empty,
     joined,
     layer_or_gap,
+    or_none,
     question,
     unplaced,
 )
@@ -94,7 +95,7 @@ def beneath(ctx: Context, *, layer: str, besides: str, key: str, uses: Sequence[
         missing=missing,
         review={"straddles": look & (split | open_tie), "within_accuracy": look & close},
     )
-    under = meet(ground, np.where(concerned, projects.geometry, None), band)
+    under = meet(ground, or_none(concerned, projects.geometry), band)
     area, size = np.zeros(n), shapely.area(ground)
     outline = np.zeros(n)
     for k in np.unique(under.row).tolist():

@@ -14,6 +14,7 @@ from geo_urc.facts.questions.asking import (
     is_empty,
     joined,
     layer_or_gap,
+    or_none,
     question,
     unplaced,
 )
@@ -133,7 +134,7 @@ def in_own(ctx: Context, *, layer: str, key: str, owner: str) -> Fact:
     place = key_of(named, found.features.ids)
     tree = shapely.STRtree(found.features.geometry)
     row, parcel = tree.query(
-        np.where(stated, None, ctx.features.geometry), predicate="dwithin", distance=band
+        or_none(~stated, ctx.features.geometry), predicate="dwithin", distance=band
     )
     told = np.flatnonzero(place >= 0)
     row, parcel = np.concatenate([row, told]), np.concatenate([parcel, place[told]])

@@ -39,7 +39,7 @@ def pooled(ctx: Context, *, layer: str, of: str) -> Fact:
     here = zone >= 0
 
     def total(values: Floats) -> Floats:
-        return np.bincount(zone[here], np.nan_to_num(values[here]), n)
+        return np.bincount(zone[here], np.nan_to_num(values[here]), n).astype(np.float64)
 
     def anywhere(mask: Mask) -> Mask:
         """Return the subjects of areas in which the mask holds for any subject."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import shapely
@@ -52,7 +53,9 @@ def stage_of(ctx: Context, *, layer: str, overlapping: str, stage: str) -> Fact:
     known = np.isin(status.astype(str), STAGES)
 
     def total(kept: Mask) -> holdings.Holding:
-        part = holdings.Meeting(*(column[kept] for column in met))
+        part = holdings.Meeting(
+            met.row[kept], met.feature[kept], met.part[kept], met.part_m2[kept], met.sure[kept]
+        )
         return holdings.total(part, len(ctx), overlapping=overlapping)
 
     got = total(status == stage)
@@ -299,8 +302,8 @@ def _answer(
     lowest = np.full(n, np.inf)
     np.fmin.at(lowest, member, worst)
 
-    def of(column: np.ndarray, nothing: object = np.nan) -> np.ndarray:
-        return np.where(here, np.append(column, [nothing])[pick], nothing)
+    def of(column: np.ndarray, nothing: Any = np.nan) -> np.ndarray:
+        return np.append(column, [nothing])[pick]  # the last stands for "no holder"
 
     value = of(got.least)
     limit = of(cap)
