@@ -47,6 +47,13 @@ def belong(holders: Geometries, features: Geometries, band_m: float) -> Belongin
     >>> got.row.tolist(), got.feature.tolist(), got.doubt_row.tolist()
     ([0, 1], [0, 1], [0, 1])
     """
+    about = shapely.STRtree(features).query(holders, predicate="dwithin", distance=band_m)[0]
+    some = np.unique(about)  # of many parcels few hold anything
+    got = _belong(holders[some], features, band_m)
+    return Belonging(some[got.row], got.feature, some[got.doubt_row], got.doubt_feature)
+
+
+def _belong(holders: Geometries, features: Geometries, band_m: float) -> Belonging:
     met = meet(holders, features, band_m)
     size = shapely.area(features[met.feature])
     flat = size == 0
