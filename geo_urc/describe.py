@@ -27,6 +27,7 @@ EMPTY: dict[str, Text] = {
     "clearance": Text("附近没有", "none near"),
     "reached": Text("没有", "none"),
     "separation": Text(f"{NEIGHBOUR_M:g} 米内没有", f"none within {NEIGHBOUR_M:g} m"),
+    "adjoining": Text("没有", "none"),
     "part": Text("没有", "none"),
     "walking_distance": Text("路网不通", "no way by the roads"),
 }

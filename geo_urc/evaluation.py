@@ -211,7 +211,10 @@ class Evaluation:
             if value is None and key in required_arguments(ask):
                 reason = f"parameter_missing:{spec.arguments[key]}"
                 return absent(len(self), reason, text=spec.unit is None)
-        return ask(self, **arguments)
+        answer = ask(self, **arguments)
+        if spec.unit is not None and answer.value.dtype == object:  # a part that is not there
+            return replace(answer, value=np.full(len(self), np.nan))
+        return answer
 
     def _argument(self, value: Any) -> Any:
         """Return a parameter's value where an argument names one."""
@@ -230,6 +233,26 @@ class Evaluation:
         due = exact.owed(self, rule, rows).amount
         value[rows] = [np.nan if yuan is None else float(yuan) for yuan in due]
         return Fact(value)
+
+    def concerns(self, rule: str, role: str) -> Fact:
+        """Return whom of a layer's own features a rule is for, yes/no."""
+        there = self.scene.evaluation_of(role)
+        spec = self.scene.book.known[rule, role]
+        if not self.scene.book.in_force(spec):
+            return Fact(np.zeros(len(there)))
+        outcome = there._node(spec, chosen(spec.applies, spec.id, self.scene.book.values))
+        state = outcome.state
+        value = np.where(state == Verdict.ELIGIBLE, 1.0, np.nan)
+        value[state == Verdict.INELIGIBLE] = 0.0
+
+        def because(of: Verdict) -> dict[str, Mask]:
+            return {code: mask & (state == of) for code, mask in outcome.reasons.items()}
+
+        return Fact(value, missing=because(Verdict.UNKNOWN), review=because(Verdict.REVIEW))
+
+    def words(self, role: str, field: str) -> Mapping[str, str]:
+        """Return the vocabulary of a layer's field: code → Chinese label."""
+        return roles()[role].fields[field].words
 
     # --- rules --------------------------------------------------------------------------------
 
@@ -344,7 +367,7 @@ class Evaluation:
         margin = sign * (limit - fact.value)
         accuracy = np.broadcast_to(np.asarray(fact.accuracy, float), margin.shape)
         near = np.abs(margin) < accuracy
-        looks = {**fact.review, "within_accuracy": near}
+        looks = {**fact.review, "within_accuracy": fact.review.get("within_accuracy", False) | near}
         outcome = self._settle(leaf, meets(fact.value), gaps, looks)
         margin = np.where(np.isinf(margin), np.nan, margin)
         return Tested(outcome, margin, np.where(np.isnan(margin), np.nan, accuracy))

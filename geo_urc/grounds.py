@@ -146,7 +146,8 @@ def _follow_arguments(book: Rulebook, subject: str, fact: model.Fact, found: Gro
             continue
         for text in _texts(value):
             if key == "rule":
-                other = book.known.get((text, subject))
+                whose = fact.arguments.get("layer", subject)  # of the subject, or of what holds it
+                other = book.known.get((text, whose))
                 if other is not None:
                     _follow_rule(book, other, found)
                     if fact.question == "amount":

@@ -21,6 +21,7 @@ _FACTORS: dict[str, dict[str, float]] = {
         "万元": 1e4,
         "亿元": 1e8,
     },
+    "years": dict.fromkeys(("years", "年"), 1.0),
     "people": {**dict.fromkeys(("people", "人"), 1.0), "万人": 1e4},
 }
 """Unit of the catalogue → unit of the user → factor."""

@@ -39,8 +39,17 @@ CONTRACT |= dict.fromkeys(
 )
 
 
+ADDED = {"floor_uses": "use gfa_m2 level status queue_no parcel_id venue_id"}
+"""Roles that the catalogue adds, with their fields: they stay as well."""
+
+
+@pytest.mark.parametrize("role", ADDED)
+def test_fields_of_added_roles(role):
+    assert {"name", "kind", *ADDED[role].split()} == set(roles()[role].fields)
+
+
 def test_roles_of_the_contract_and_no_others():
-    assert set(roles()) == set(CONTRACT)
+    assert set(roles()) == {*CONTRACT, *ADDED}
     assert next(iter(roles())) == "parcels"
 
 

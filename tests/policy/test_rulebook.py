@@ -93,6 +93,7 @@ def test_figures_of_the_official_text(book):
     )
     assert (values["T07b.least_radius_m"], values["T07b.safe_radius_m"]) == (800, 1000)
     assert (values["T04.ratio"], values["T04.cap_share"]) == (1, 0.2)
+    assert values["T16.cap_share"] == values["T17.cap_share"] == 0.1
     assert values["T69.core_districts"] == ["东城区", "西城区"]
     tiers = values["P5a.tiers"]
     assert {k for k, v in tiers.items() if v == 70} == {"东城区", "西城区"}
@@ -110,6 +111,15 @@ def test_figures_of_the_official_text(book):
 
 def test_what_the_text_does_not_give_is_not_invented(book):
     assert book.values["T20.tree_protection_m"] is None
+    assert book.values["T11.caps"] is None
+
+
+def test_statutory_terms_are_those_of_decree_55(book):
+    """State Council decree 55 of 1990, article 12; the toolbox gives none."""
+    years = book.values["T29.max_years"]
+    assert (years["residential"], years["industrial"], years["commercial"]) == (70, 50, 40)
+    assert {v for k, v in years.items() if k not in ("residential", "commercial")} == {50}
+    assert book.parameter("T29.max_years").basis == "reading"
 
 
 def test_subjects_are_roles_and_have_verdicts(book):
@@ -127,7 +137,7 @@ def test_the_version_follows_what_can_change_a_verdict(book):
 
 def test_only_some(book):
     kept = book.only(["T08", "T20"])
-    assert {r.id for r in kept.rules.values()} == {"T08a", "T08b", "T20"}
+    assert {r.id for r in kept.rules.values()} == {"T08a", "T08b", "T20", "T20b"}
     assert {r.subject for r in kept.rules.values()} == {
         "parcels",
         "green_spaces",

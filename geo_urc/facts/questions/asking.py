@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Protocol, TypeVar
 
@@ -69,6 +69,12 @@ class Context(Protocol):
 
     def amount(self, rule: str) -> Fact:
         """Return what the same subjects owe under a rule, in yuan."""
+
+    def concerns(self, rule: str, role: str) -> Fact:
+        """Return whom of a layer's own features a rule is for, yes/no."""
+
+    def words(self, role: str, field: str) -> Mapping[str, str]:
+        """Return the vocabulary of a layer's field: code → Chinese label."""
 
 
 Question = Callable[..., Fact]

@@ -41,7 +41,7 @@ def zone(
     band = band_m(ctx, found)
 
     def build() -> Zones:
-        names, geometry = _districts(found)
+        names, geometry = districts_of(found)
         if extra is not None and len(extra.features):
             inside = shapely.union_all(extra.features.geometry)
             host = np.array([name == special_in for name in names])
@@ -79,7 +79,7 @@ def _zoned(ctx: Context, zones: Zones, got: Zoned, unsplit: str | None) -> Fact:
     )
 
 
-def _districts(layer: Layer) -> tuple[list[str], Geometries]:
+def districts_of(layer: Layer) -> tuple[list[str], Geometries]:
     """Return the district name of each polygon; one that is not recognised is ``?`` and its id."""
     features = layer.features
     codes = features.fields.get("adcode", np.full(len(features), None, dtype=object))
