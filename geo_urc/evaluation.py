@@ -223,6 +223,14 @@ class Evaluation:
             self._outcomes[rule] = self._judge(self.scene.book.known[rule, self.features.role])
         return self._outcomes[rule]
 
+    def concern(self, rule: str) -> Outcome:
+        """Return whether a procedural rule concerns each subject: met, not met, or open.
+
+        A subject without a geometry is open only where an area is asked for.
+        """
+        spec = self.scene.book.rules[rule, None]
+        return self._node(spec, chosen(spec.concerns, rule, self.scene.book.values))
+
     def headline(self, rule: str) -> tuple[Floats, Floats]:
         """Return margin and accuracy of the rule: its headline condition's, NaN without one.
 

@@ -308,6 +308,20 @@ class Rule(Table):
         None, description="The condition whose margin is the rule's; of several, the largest."
     )
     results: list[str] = []
+    addressee: Literal["project", "authority"] = Field(
+        "project", description="Whom a procedural measure speaks to; sites, or offices only."
+    )
+    concerns: Node | None = Field(
+        None, description="Which sites a procedural measure concerns; matched, not judged."
+    )
+    concerns_subjects: list[str] = Field(
+        ["parcels", "projects"], min_length=1, description="The roles that are matched."
+    )
+
+    @property
+    def role(self) -> str:
+        """The role whose fields the conditions name; of several that are matched, the first."""
+        return self.subject or self.concerns_subjects[0]
 
     @property
     def computed(self) -> bool:
