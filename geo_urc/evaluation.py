@@ -229,7 +229,10 @@ class Evaluation:
         A subject without a geometry is open only where an area is asked for.
         """
         spec = self.scene.book.rules[rule, None]
-        return self._node(spec, chosen(spec.concerns, rule, self.scene.book.values))
+        return self.once(
+            ("concern", rule),
+            lambda: self._node(spec, chosen(spec.concerns, rule, self.scene.book.values)),
+        )
 
     def headline(self, rule: str) -> tuple[Floats, Floats]:
         """Return margin and accuracy of the rule: its headline condition's, NaN without one.
@@ -336,6 +339,8 @@ class Evaluation:
         if words is None:
             gaps[f"parameter_missing:{name}"] = np.ones(len(self), bool)
         allowed = set(words or ())
+        if rule.subject is None:  # whom a rule concerns is not decided by a word no one knows
+            gaps |= self._strange_words(leaf.fact)
         met = np.isin(fact.value.astype(object), list(allowed))
         review = dict(fact.review)
         if fact.alternatives is not None:
@@ -344,6 +349,15 @@ class Evaluation:
             differs[rows[np.isin(values, list(allowed)) != met[rows]]] = True
             review["straddles"] = differs
         return self._unmeasured(self._settle(leaf, met, gaps, review))
+
+    def _strange_words(self, field: str) -> dict[str, Mask]:
+        """Return the rows of a field whose word is not of its vocabulary."""
+        spec = roles()[self.features.role].fields.get(field)
+        if spec is None or not spec.words:
+            return {}
+        value = self.fact(field).value.astype(object)
+        known = self.once(("vocabulary", field), lambda: np.isin(value, [None, *spec.words]))
+        return {f"value_unrecognised:{field}": ~known}
 
     def _known(self, rule: model.Rule, leaf: model.Known) -> Tested:
         fact = self.fact(leaf.known)
@@ -443,7 +457,7 @@ def active_leaves(book: Rulebook, rule: model.Rule) -> list[model.Leaf]:
     """Return the conditions of a rule in the reading that its parameters choose."""
     return [
         leaf
-        for root in (rule.applies, rule.test)
+        for root in (rule.applies, rule.test, rule.concerns)
         for leaf in model.leaves(chosen(root, rule.id, book.values))
     ]
 

@@ -329,6 +329,15 @@ class Rule(Table):
         return self.test is not None
 
     @property
+    def status(self) -> Literal["computed", "matched", "authority", "catalogued"]:
+        """What is done with the rule: judged, matched with sites, or only listed."""
+        if self.computed:
+            return "computed"
+        if self.concerns is not None:
+            return "matched"
+        return "authority" if self.addressee == "authority" else "catalogued"
+
+    @property
     def headlines(self) -> list[str]:
         """Names of the headline conditions."""
         return [self.headline] if isinstance(self.headline, str) else self.headline or []
