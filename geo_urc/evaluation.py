@@ -355,9 +355,9 @@ class Evaluation:
         spec = roles()[self.features.role].fields.get(field)
         if spec is None or not spec.words:
             return {}
-        value = self.fact(field).value.astype(object)
-        known = self.once(("vocabulary", field), lambda: np.isin(value, [None, *spec.words]))
-        return {f"value_unrecognised:{field}": ~known}
+        fact = self.fact(field)
+        known = self.once(("vocabulary", field), lambda: np.isin(fact.value, list(spec.words)))
+        return {f"value_unrecognised:{field}": ~known & ~fact.unknown}
 
     def _known(self, rule: model.Rule, leaf: model.Known) -> Tested:
         fact = self.fact(leaf.known)
