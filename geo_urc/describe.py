@@ -158,6 +158,8 @@ def _in_words(book: Rulebook, rule: model.Rule, node: model.Node | None) -> Text
             spec = book.facts[node.inside]
             area = book.facts[spec.feature].title if spec.feature else spec.title
             return Text(f"位于{area.zh}内", f"inside: {area.en}")
+        case model.Choose():  # already replaced by the reading that was chosen
+            raise AssertionError(node)
         case model.Is(is_=True, otherwise=None):
             return fact_title(book, rule.role, node.fact)
         case _:
