@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import shapely
 
 from geo_urc import verdicts
@@ -341,7 +342,7 @@ class Evaluation:
         allowed = set(words or ())
         if rule.subject is None:  # whom a rule concerns is not decided by a word no one knows
             gaps |= self._strange_words(leaf.fact)
-        met = np.isin(fact.value.astype(object), list(allowed))
+        met = self._among(leaf.fact, allowed)
         review = dict(fact.review)
         if fact.alternatives is not None:
             rows, values = fact.alternatives
@@ -355,9 +356,19 @@ class Evaluation:
         spec = roles()[self.features.role].fields.get(field)
         if spec is None or not spec.words:
             return {}
-        fact = self.fact(field)
-        known = self.once(("vocabulary", field), lambda: np.isin(fact.value, list(spec.words)))
-        return {f"value_unrecognised:{field}": ~known & ~fact.unknown}
+        strange = ~self._among(field, spec.words) & ~self.fact(field).unknown
+        return {f"value_unrecognised:{field}": strange}
+
+    def _among(self, name: str, words: Collection[str]) -> Mask:
+        """Return whose text is one of some words; each distinct text is looked at once."""
+        value = self.fact(name).value
+        if value.dtype != object:  # nothing is known of it
+            return np.zeros(len(self), bool)
+        texts = self.once(
+            ("texts", name), lambda: pa.array(value, pa.string()).dictionary_encode("encode")
+        )
+        found = np.isin(texts.dictionary.to_numpy(zero_copy_only=False), list(words))
+        return np.asarray(found[texts.indices.to_numpy()], bool)
 
     def _known(self, rule: model.Rule, leaf: model.Known) -> Tested:
         fact = self.fact(leaf.known)
