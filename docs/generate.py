@@ -6,22 +6,19 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from geo_urc import describe
 from geo_urc.policy import Rulebook, load_rulebook
-from geo_urc.policy.model import Rule
+from geo_urc.policy.model import Parameter, Rule
+from geo_urc.results import ASSESS, STATUSES
 from geo_urc.roles import Field, Role, roles
+from geo_urc.text import Text
 
 DOCS = Path(__file__).parent
 KINDS = {"point": "点 point", "line": "线 line", "polygon": "面 polygon"}
-ASSESS = {
-    "spatial": "空间 spatial",
-    "quantity": "数量 quantity",
-    "attribute": "属性 attribute",
-    "procedural": "程序 procedural",
-}
 
 
 def pages() -> dict[Path, str]:
@@ -77,48 +74,57 @@ def layers_page(book: Rulebook) -> Iterator[str]:
 
 def measures_page(book: Rulebook) -> Iterator[str]:
     """Yield the lines of the catalogue of measures."""
-    computed = sum(rule.computed for rule in book.rules.values())
+    count = Counter(rule.status for rule in book.rules.values())
     yield from _head(
         "措施目录 · Measures",
         "geo_urc/policy/rulebook/*.toml",
-        f"{len(book.measures)} 项措施，{len(book.rules)} 条规则，其中 {computed} 条可计算；其余只列入目录。"
-        "文字是本项目自己的转述，以官方文件为准。",
-        f"{len(book.measures)} measures, {len(book.rules)} rules, of which {computed} are computed; "
-        "the others are catalogued only. The wording is the project's own: the official documents "
-        "are the authority.",
+        f"{len(book.measures)} 项措施，{len(book.rules)} 条规则：{count['computed']} 条计算，"
+        f"{count['matched']} 条程序性措施按属性与对象匹配而不计算，{count['authority']} 条只对部门提出，"
+        f"{count['catalogued']} 条只列入目录。文字是本项目自己的转述，以官方文件为准。",
+        f"{len(book.measures)} measures, {len(book.rules)} rules: {count['computed']} are computed, "
+        f"{count['matched']} procedural ones are matched with sites by attribute and not computed, "
+        f"{count['authority']} are addressed to authorities only, {count['catalogued']} are "
+        "catalogued only. The wording is the project's own: the official documents are the authority.",
     )
     for document_id, document in book.documents.items():
+        own = [r for r in book.rules.values() if book.measure_of(r).document == document_id]
         yield from ("", f"## {document.title_zh}", "", document.title_en, "")
         yield from _table(
             (
                 "编号 id",
                 "分类 class",
                 "判定方式 assess",
+                "处理 status",
                 "对象 subject",
-                "计算 computed",
                 "名称 title",
                 "牵头 lead",
             ),
-            (
-                _rule_row(book, rule)
-                for rule in book.rules.values()
-                if book.measure_of(rule).document == document_id
-            ),
+            (_rule_row(book, rule) for rule in own),
         )
-    yield from ("", "## 可计算的规则 · Computed rules")
+    yield from ("", "## 各条规则 · Rule by rule")
     for rule in book.rules.values():
-        if rule.computed:
-            yield from _rule_section(book, rule)
+        yield from _rule_section(book, rule)
 
 
 def _rule_section(book: Rulebook, rule: Rule) -> Iterator[str]:
-    yield from ("", f"### {rule.id} · {rule.subject}", "")
+    yield from ("", f"### {rule.id}" + (f" · {rule.subject}" if rule.subject else ""), "")
+    kind, status = ASSESS[rule.assess], STATUSES[rule.status]
     yield from (f"**{rule.title_zh}** {rule.title_en}", "")
+    policy = describe.POLICY_CLASSES.get(book.measure_of(rule).policy_class or "", Text("–", "–"))
+    yield from (" · ".join(f"{text.zh} {text.en}" for text in (policy, kind, status)), "")
     yield from (describe.citation(book, rule).zh, "", rule.explanation_zh, "", rule.explanation_en)
     if rule.presumes_zh and rule.presumes_en:
         yield from ("", f"前提 presumed: {rule.presumes_zh} {rule.presumes_en}")
+    concerned = describe.concern(book, rule)
+    if concerned:
+        subjects = ", ".join(f"`{role}`" for role in rule.concerns_subjects)
+        yield from (
+            "",
+            f"与哪些对象有关 whom it concerns ({subjects}): {concerned.zh} · {concerned.en}",
+        )
     layers = ", ".join(f"[`{role}`](layers.md#{role})" for role in describe.layers_of(book, rule))
-    yield from ("", f"图层 layers: {layers or '–'}")
+    if rule.computed or layers:
+        yield from ("", f"图层 layers: {layers or '–'}")
     if rule.parameters:
         yield ""
         yield from _table(
@@ -133,7 +139,7 @@ def _rule_section(book: Rulebook, rule: Rule) -> Iterator[str]:
             (
                 (
                     f"`{rule.id}.{key}`",
-                    f"`{describe.plain(book.values[f'{rule.id}.{key}'])}`".replace("`None`", "–"),
+                    _value(book, f"{rule.id}.{key}", parameter),
                     parameter.unit or "",
                     parameter.bound if parameter.unit else "",
                     parameter.basis,
@@ -144,14 +150,25 @@ def _rule_section(book: Rulebook, rule: Rule) -> Iterator[str]:
         )
 
 
+def _value(book: Rulebook, name: str, parameter: Parameter) -> str:
+    """Return a parameter's value; of one that the user supplies its form and an example."""
+    value = book.values[name]
+    if value is not None:
+        return f"`{describe.plain(value)}`"
+    wanted = f"须提供 to be supplied: {parameter.form or 'number'}"
+    if parameter.example is None:
+        return wanted
+    return f"{wanted}，例 e.g. `{describe.plain(parameter.example)}`"
+
+
 def _rule_row(book: Rulebook, rule: Rule) -> tuple[str, ...]:
     measure = book.measure_of(rule)
     return (
         rule.id,
         measure.policy_class or "–",
-        ASSESS[rule.assess],
+        f"{ASSESS[rule.assess].zh} {ASSESS[rule.assess].en}",
+        f"{STATUSES[rule.status].zh}<br>{STATUSES[rule.status].en}",
         f"`{rule.subject}`" if rule.subject else "–",
-        "✓" if rule.computed else "",
         f"{rule.title_zh}<br>{rule.title_en}",
         measure.department or "–",
     )
@@ -168,7 +185,7 @@ def _readers(book: Rulebook, role: str) -> Iterator[str]:
     readers = dict.fromkeys(
         rule.id
         for rule in book.rules.values()
-        if rule.computed and (rule.subject == role or role in describe.layers_of(book, rule))
+        if (rule.computed and rule.subject == role) or role in describe.layers_of(book, rule)
     )
     yield from readers
 

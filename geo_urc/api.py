@@ -13,7 +13,7 @@ from geo_urc import evidence, explaining, pricing
 from geo_urc.errors import OutputError, Problem
 from geo_urc.inputs import load_settings, read_inputs
 from geo_urc.policy import load_rulebook
-from geo_urc.record import run_record
+from geo_urc.record import catalogue_of, run_record
 from geo_urc.run import VOLUMES, volumes_of, write_geopackage
 from geo_urc.screening import Screening
 from geo_urc.text import Lang, Text
@@ -165,6 +165,7 @@ class Result:
         self._lang = lang
         self._results = screening.results()
         self.run = self._results.run = run_record(screening, as_of=as_of)
+        self._results.catalogue = catalogue_of(screening)
 
     @property
     def roles(self) -> list[str]:

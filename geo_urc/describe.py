@@ -12,7 +12,7 @@ from geo_urc.facts.questions.volumes import NEIGHBOUR_M
 from geo_urc.grounds import definition, grounds_of_fact, grounds_of_rule
 from geo_urc.policy import model
 from geo_urc.policy.rulebook import Rulebook
-from geo_urc.results import UNITS, Conditions, FactLine, RuleInfo
+from geo_urc.results import UNITS, CatalogueEntry, Conditions, FactLine, RuleInfo
 from geo_urc.roles import roles
 from geo_urc.text import Text
 
@@ -98,7 +98,7 @@ def limit(book: Rulebook, rule: model.Rule, leaf: model.Leaf) -> Text | None:
     """Return what a condition asks for, in words; None for one that only asks to be known."""
     match leaf:
         case model.Compare() if leaf.limit_fact:
-            title = fact_title(book, rule.subject or "", leaf.limit_fact)
+            title = fact_title(book, rule.role, leaf.limit_fact)
             sign = "≥" if leaf.side == "at_least" else "≤"
             return Text(f"{sign} {title.zh}", f"{sign} {title.en}")
         case model.Compare():
@@ -117,7 +117,7 @@ def limit(book: Rulebook, rule: model.Rule, leaf: model.Leaf) -> Text | None:
             words = book.values[f"{rule.id}.{leaf.one_of}"]
             if words is None:
                 return Text("（名录须提供）", "(a list to be supplied)")
-            known = roles()[rule.subject or ""].fields.get(leaf.fact)
+            known = roles()[rule.role].fields.get(leaf.fact)
             labels = [known.words.get(w, w) if known else w for w in words]
             return Text("、".join(labels), ", ".join(words))
         case model.Inside():
@@ -126,6 +126,96 @@ def limit(book: Rulebook, rule: model.Rule, leaf: model.Leaf) -> Text | None:
             return Text("各项目均满足自身条件", "each project meets its own conditions")
         case _:
             return None
+
+
+def concern(book: Rulebook, rule: model.Rule) -> Text | None:
+    """Return which sites a procedural rule concerns, in words; None where it is not matched.
+
+    Examples
+    --------
+    >>> from geo_urc.policy import load_rulebook
+    >>> book = load_rulebook()
+    >>> concern(book, book.rules["T43", None])
+    Text(zh='更新项目类型：危旧楼房改建', en='Type of renewal project: dilapidated_building')
+    """
+    if rule.concerns is None:
+        return None
+    return _in_words(book, rule, chosen(rule.concerns, rule.id, book.values))
+
+
+def _in_words(book: Rulebook, rule: model.Rule, node: model.Node | None) -> Text:
+    match node:
+        case None | model.Always():
+            return Text("各类更新项目", "every renewal site")
+        case model.AllOf():
+            parts = [_part(book, rule, member) for member in node.all]
+            for member in node.unless:
+                no = _in_words(book, rule, member)
+                parts.append(Text(f"不属“{no.zh}”", f"not “{no.en}”"))
+            return _joined(parts, Text("，且", " and "))
+        case model.AnyOf():
+            parts = [_part(book, rule, member) for member in node.any]
+            return _joined(parts, Text("，或", " or "))
+        case model.Inside():
+            spec = book.facts[node.inside]
+            area = book.facts[spec.feature].title if spec.feature else spec.title
+            return Text(f"位于{area.zh}内", f"inside: {area.en}")
+        case model.Choose():  # already replaced by the reading that was chosen
+            raise AssertionError(node)
+        case model.Meets():
+            return Text(f"符合 {node.rule}", f"meets {node.rule}")
+        case model.Is(is_=True, otherwise=None):
+            return fact_title(book, rule.role, node.fact)
+        case _:
+            title, asked = fact_title(book, rule.role, model.fact_of(node)), limit(book, rule, node)
+            if getattr(node, "otherwise", None):
+                asked = asked and Text(f"{asked.zh}（其余待解释）", f"{asked.en} (others: open)")
+            return Text(f"{title.zh}：{asked.zh}", f"{title.en}: {asked.en}") if asked else title
+
+
+def _part(book: Rulebook, rule: model.Rule, node: model.Node) -> Text:
+    words = _in_words(book, rule, node)
+    if isinstance(node, model.AllOf | model.AnyOf):
+        return Text(f"（{words.zh}）", f"({words.en})")
+    return words
+
+
+def _joined(parts: list[Text], word: Text) -> Text:
+    return Text(word.zh.join(p.zh for p in parts), word.en.join(p.en for p in parts))
+
+
+def catalogue_entry(
+    book: Rulebook, rule: model.Rule, status: str, given: Collection[str]
+) -> CatalogueEntry:
+    """Return a rule as the catalogue of a run lists it.
+
+    Parameters
+    ----------
+    status
+        What this run did with it, a key of ``STATUSES``.
+    given
+        Roles of the layers that the run has.
+    """
+    measure = book.measure_of(rule)
+    matched = rule.concerns is not None
+    names = facts_of(book, rule) if matched else []
+    return CatalogueEntry(
+        id=rule.id,
+        measure=measure.id,
+        title=rule.title,
+        explanation=Text(rule.explanation_zh, rule.explanation_en),
+        citation=citation(book, rule),
+        department=measure.department,
+        policy_class=POLICY_CLASSES.get(measure.policy_class or ""),
+        assess=rule.assess,
+        subject=rule.subject,
+        status=status,
+        concerns=concern(book, rule),
+        facts={name: fact_title(book, rule.role, name) for name in names},
+        layers_missing=tuple(role for role in layers_of(book, rule) if role not in given)
+        if matched
+        else (),
+    )
 
 
 def layers_of(book: Rulebook, rule: model.Rule, *, fallback: bool = False) -> tuple[str, ...]:
@@ -196,7 +286,7 @@ def rule_info(
     given
         Roles of the layers that this run has.
     """
-    subject = rule.subject or ""
+    subject = rule.role
     measure = book.measure_of(rule)
     leaves = [leaf for leaf in active_leaves(book, rule) if not isinstance(leaf, model.Each)]
     tested = {model.fact_of(leaf) for leaf in leaves}
@@ -235,9 +325,7 @@ def rule_info(
         citation=citation(book, rule),
         policy_class=POLICY_CLASSES.get(measure.policy_class or ""),
         assess=rule.assess,
-        parameters={
-            f"{prefix}{key}": plain(book.values[f"{prefix}{key}"]) for key in rule.parameters
-        },
+        parameters=parameters_of(book, rule),
         changed_parameters=tuple(
             f"{prefix}{key}" for key in rule.parameters if f"{prefix}{key}" in book.changed
         ),
@@ -281,7 +369,7 @@ def _fact_line(
     book: Rulebook, rule: model.Rule, leaf: model.Leaf, columns: Mapping[str, str]
 ) -> FactLine:
     """Return a fact with what a condition asks of it."""
-    subject = rule.subject or ""
+    subject = rule.role
     told = _reported_line(book, subject, model.fact_of(leaf), columns)
     asked: dict[str, Any] = {}
     named: list[str] = []
@@ -339,6 +427,12 @@ def _conditions(node: model.Node | None, place: Callable[[model.Leaf], int]) -> 
                 otherwise=getattr(node, "otherwise", None),
                 unasked_passes=getattr(node, "missing", None) == "passes",
             )
+
+
+def parameters_of(book: Rulebook, rule: model.Rule) -> dict[str, Any]:
+    """Return the parameters of a rule in force, by their full names."""
+    names = (f"{rule.id}.{key}" for key in rule.parameters)
+    return {name: plain(book.values[name]) for name in names}
 
 
 def plain(value: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import shapely
 
 from geo_urc import exact, verdicts
@@ -271,6 +272,17 @@ class Evaluation:
         spec = self.rule(rule)
         return self._node(spec, chosen(spec.applies, rule, self.scene.book.values))
 
+    def concern(self, rule: str) -> Outcome:
+        """Return whether a procedural rule concerns each subject: met, not met, or open.
+
+        A subject without a geometry is open only where an area is asked for.
+        """
+        spec = self.scene.book.rules[rule, None]
+        return self.once(
+            ("concern", rule),
+            lambda: self._node(spec, chosen(spec.concerns, rule, self.scene.book.values)),
+        )
+
     def headline(self, rule: str) -> tuple[Floats, Floats]:
         """Return margin and accuracy of the rule: its headline condition's, NaN without one.
 
@@ -392,7 +404,9 @@ class Evaluation:
         if words is None:
             gaps[f"parameter_missing:{name}"] = np.ones(len(self), bool)
         allowed = set(words or ())
-        met = np.isin(fact.value.astype(object), list(allowed))
+        if rule.subject is None:  # whom a rule concerns is not decided by a word no one knows
+            gaps |= self._strange_words(leaf.fact)
+        met = self._among(leaf.fact, allowed)
         review = dict(fact.review)
         if fact.alternatives is not None:
             rows, values = fact.alternatives
@@ -400,6 +414,25 @@ class Evaluation:
             differs[rows[np.isin(values, list(allowed)) != met[rows]]] = True
             review["straddles"] = differs
         return self._unmeasured(self._settle(leaf, met, gaps, review))
+
+    def _strange_words(self, field: str) -> dict[str, Mask]:
+        """Return the rows of a field whose word is not of its vocabulary."""
+        spec = roles()[self.features.role].fields.get(field)
+        if spec is None or not spec.words:
+            return {}
+        strange = ~self._among(field, spec.words) & ~self.fact(field).unknown
+        return {f"value_unrecognised:{field}": strange}
+
+    def _among(self, name: str, words: Collection[str]) -> Mask:
+        """Return whose text is one of some words; each distinct text is looked at once."""
+        value = self.fact(name).value
+        if value.dtype != object:  # nothing is known of it
+            return np.zeros(len(self), bool)
+        texts = self.once(
+            ("texts", name), lambda: pa.array(value, pa.string()).dictionary_encode("encode")
+        )
+        found = np.isin(texts.dictionary.to_numpy(zero_copy_only=False), list(words))
+        return np.asarray(found[texts.indices.to_numpy()], bool)
 
     def _known(self, rule: model.Rule, leaf: model.Known) -> Tested:
         fact = self.fact(leaf.known)
@@ -499,7 +532,7 @@ def active_leaves(book: Rulebook, rule: model.Rule) -> list[model.Leaf]:
     """Return the conditions of a rule in the reading that its parameters choose."""
     return [
         leaf
-        for root in (rule.applies, rule.test)
+        for root in (rule.applies, rule.test, rule.concerns)
         for leaf in model.leaves(chosen(root, rule.id, book.values))
     ]
 

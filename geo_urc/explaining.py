@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from geo_urc.changes import Way, change_needed
+from geo_urc.concerns import all_concerns, one_concern
 from geo_urc.errors import OutputError, Problem
 from geo_urc.evidence import GAPS, margin_of
 from geo_urc.results import FactLine, LayerInfo, Results, RuleInfo
@@ -32,9 +33,15 @@ def explain(results: Results, subject_id: str, rule: str | None = None, lang: La
         if match.num_rows:
             rules = [r for r in info.rules if rule is None or r.id == rule or r.measure == rule]
             found += [_explained(match, info, r, results, lang) for r in rules]
-            if rules:
+            told = (
+                all_concerns(results, info, match, lang)
+                if rule is None
+                else one_concern(results, info, match, rule, lang)
+            )
+            found += [told] if told else []
+            if number := len(rules) + bool(told):
                 head = f"{info.title.to(lang)} {subject_id}"
-                found[-len(rules)] = f"{head}\n\n{found[-len(rules)]}"
+                found[-number] = f"{head}\n\n{found[-number]}"
     if not found:
         what = subject_id if rule is None else f"{subject_id} / {rule}"
         raise OutputError(

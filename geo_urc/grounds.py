@@ -77,7 +77,7 @@ def _follow_rule(book: Rulebook, rule: model.Rule, found: Grounds) -> None:
     if (rule.id, rule.subject) in found.rules:
         return
     found.rules[rule.id, rule.subject] = None
-    subject = rule.subject or ""
+    subject = rule.role
     for name in _choices(book, rule):
         found.parameters[name] = None
     for leaf in active_leaves(book, rule):
@@ -124,7 +124,7 @@ def _choices(book: Rulebook, rule: model.Rule) -> Iterator[str]:
                 for member in node.any:
                     yield from walk(member)
 
-    for root in (rule.applies, rule.test):
+    for root in (rule.applies, rule.test, rule.concerns):
         yield from walk(root)
 
 

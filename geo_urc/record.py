@@ -15,8 +15,9 @@ from geo_urc.errors import OutputError, Problem
 from geo_urc.facts.questions.walking import road_report
 from geo_urc.grounds import grounds_of_rule
 from geo_urc.inputs.table import Inputs, Notice, SetAside, SourceRecord
+from geo_urc.policy.model import Rule
 from geo_urc.policy.rulebook import Rulebook
-from geo_urc.results import LayerInfo
+from geo_urc.results import CatalogueEntry, LayerInfo
 from geo_urc.screening import Screening
 from geo_urc.text import Text
 
@@ -26,6 +27,7 @@ _SOFTWARE = (
     "exactextract",
 )  # fmt: skip
 _LAYERS: TypeAdapter[dict[str, LayerInfo]] = TypeAdapter(dict[str, LayerInfo])
+_CATALOGUE: TypeAdapter[tuple[CatalogueEntry, ...]] = TypeAdapter(tuple[CatalogueEntry, ...])
 
 
 def run_record(screening: Screening, *, as_of: dt.date) -> dict[str, Any]:
@@ -77,9 +79,18 @@ def run_record(screening: Screening, *, as_of: dt.date) -> dict[str, Any]:
             role: {rule: dict(words) for rule, words in rules.items()}
             for role, rules in screening.counts.items()
         },
+        "concerns": {
+            role: {
+                rule: {"matched": n.matched, "open": n.open, "reasons": dict(n.reasons)}
+                for rule, n in rules.items()
+            }
+            for role, rules in screening.concerned.items()
+            if rules
+        },
         "layers": _LAYERS.dump_python(
             {role: plan.info for role, plan in screening.plans.items()}, mode="json"
         ),
+        "catalogue": _CATALOGUE.dump_python(catalogue_of(screening), mode="json"),
     }
 
 
@@ -102,6 +113,29 @@ def _not_in_force(book: Rulebook) -> list[dict[str, Any]]:
     return found
 
 
+def catalogue_of(screening: Screening) -> tuple[CatalogueEntry, ...]:
+    """Return every rule of the rulebook, and what this run did with it."""
+    book = screening.book
+    evaluated = {
+        (rule.id, role) for role, plan in screening.plans.items() for rule in plan.info.rules
+    }
+    given = (*screening.inputs.layers, screening.inputs.parcels.role)
+
+    def status(key: tuple[str, str | None], rule: Rule) -> str:
+        if key in book.resting:
+            return "not_in_force"
+        if key not in book.rules:
+            return "not_asked"
+        if rule.computed:
+            return "evaluated" if key in evaluated else "not_evaluated"
+        return rule.status
+
+    return tuple(
+        describe.catalogue_entry(book, rule, status(key, rule), given)
+        for key, rule in book.known.items()
+    )
+
+
 def _layers_missing(screening: Screening) -> dict[str, list[str]]:
     """Return the layers that were not given, each with the rules that need it."""
     rules = [rule for plan in screening.plans.values() for rule in plan.info.rules]
@@ -115,6 +149,11 @@ def _layers_missing(screening: Screening) -> dict[str, list[str]]:
 def layers_from(record: dict[str, Any]) -> dict[str, LayerInfo]:
     """Return the descriptions of the result layers out of a record."""
     return _LAYERS.validate_python(record["layers"])
+
+
+def catalogue_from(record: dict[str, Any]) -> tuple[CatalogueEntry, ...]:
+    """Return the catalogue out of a record; empty where an older one has none."""
+    return _CATALOGUE.validate_python(record.get("catalogue", ()))
 
 
 def notices_of(inputs: Inputs) -> list[Notice]:
@@ -147,6 +186,7 @@ def rule_rows(book: Rulebook) -> list[dict[str, Any]]:
         measure = book.measure_of(rule)
         start, end = book.term(rule)
         cited = describe.citation(book, rule)
+        concerns = describe.concern(book, rule)
         rows.append(
             {
                 "id": rule.id,
@@ -160,10 +200,13 @@ def rule_rows(book: Rulebook) -> list[dict[str, Any]]:
                 "assess": rule.assess,
                 "subject": rule.subject,
                 "computed": rule.computed,
+                "status": rule.status,
                 "title_zh": rule.title_zh,
                 "title_en": rule.title_en,
                 "explanation_zh": rule.explanation_zh,
                 "explanation_en": rule.explanation_en,
+                "concerns_zh": concerns and concerns.zh,
+                "concerns_en": concerns and concerns.en,
                 "source_zh": cited.zh,
                 "source_en": cited.en,
                 "checked_on": measure.checked_on.isoformat(),

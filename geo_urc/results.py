@@ -34,17 +34,38 @@ UNITS: dict[str, Text] = {
 """Unit code → how it is written behind a number; shares and factors stand alone."""
 
 
+ASSESS: dict[str, Text] = {
+    "spatial": Text("空间", "spatial"),
+    "quantity": Text("数量", "quantity"),
+    "attribute": Text("属性", "attribute"),
+    "procedural": Text("程序", "procedural"),
+}
+"""How a measure would be assessed → what a reader sees."""
+
+STATUSES: dict[str, Text] = {
+    "computed": Text("计算", "computed"),
+    "evaluated": Text("已判定", "evaluated"),
+    "not_evaluated": Text("未判定：没有这类对象的图层", "not evaluated: no layer of its subjects"),
+    "matched": Text("按属性匹配，不计算", "matched by attribute, not computed"),
+    "authority": Text("只对部门提出", "addressed to authorities only"),
+    "catalogued": Text("仅列入目录", "catalogued only"),
+    "not_in_force": Text("当日未施行", "not in force on the day"),
+    "not_asked": Text("本次未选", "not asked for in this run"),
+}
+"""What is done with a rule, in general or in a run → what a reader sees."""
+
+
 @dataclass(frozen=True)
 class Column:
     """What one column of a result layer is."""
 
     name: str
     title: Text
-    origin: Literal["user", "id", "fact", "verdict", "geometry", "raw"]
+    origin: Literal["user", "id", "fact", "verdict", "concern", "geometry", "raw"]
     unit: str | None = None
     rule: str | None = None
     """For ``verdict`` columns: the rule they belong to."""
-    part: Literal["verdict", "margin", "accuracy", "reason"] | None = None
+    part: Literal["verdict", "margin", "accuracy", "reason", "matched", "open"] | None = None
 
 
 @dataclass(frozen=True)
@@ -159,6 +180,33 @@ class LayerInfo:
         """Return the name of the single column of an origin (``id``, ``geometry``, ``raw``)."""
         return next(c.name for c in self.columns if c.origin == origin)
 
+    def concern_column(self, part: str) -> str | None:
+        """Return the column of the procedural measures ``matched`` or ``open``, or the reasons."""
+        found = (c.name for c in self.columns if c.origin == "concern" and c.part == part)
+        return next(found, None)
+
+
+@dataclass(frozen=True)
+class CatalogueEntry:
+    """A rule of the whole rulebook and what this run did with it, computed or not."""
+
+    id: str
+    measure: str
+    title: Text
+    explanation: Text
+    citation: Text
+    department: str | None
+    policy_class: Text | None
+    assess: str
+    subject: str | None
+    status: str
+    """A key of ``STATUSES``."""
+    concerns: Text | None = None
+    """Of a procedural measure: which sites, in words."""
+    facts: Mapping[str, Text] = field(default_factory=dict)
+    """What that asks of a site: field or fact → title."""
+    layers_missing: tuple[str, ...] = ()
+
 
 @dataclass(frozen=True)
 class ContextLayer:
@@ -184,12 +232,15 @@ class Results:
         Role → table with exactly the columns of the description.
     context
         Layers that help a reader find the way: districts, stations, water, green.
+    catalogue
+        Every rule of the rulebook, in its order, with what became of it in this run.
     """
 
     run: dict[str, Any]
     layers: dict[str, LayerInfo]
     tables: dict[str, pa.Table] = field(default_factory=dict)
     context: tuple[ContextLayer, ...] = ()
+    catalogue: tuple[CatalogueEntry, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from geo_urc import describe
 from geo_urc.inputs.table import Inputs
 from geo_urc.outputs.staging import RECORD, staged
 from geo_urc.policy.rulebook import Rulebook
-from geo_urc.record import rule_rows, run_record, set_aside_of
+from geo_urc.record import catalogue_of, rule_rows, run_record, set_aside_of
 from geo_urc.results import Results
 from geo_urc.screening import Screening, SubjectPlan
 from geo_urc.text import Lang
@@ -82,7 +83,7 @@ def run(inputs: Inputs, book: Rulebook, request: Request) -> dict[str, Any]:
         if "gpkg" in request.outputs:
             record |= _write_volumes(folder, screening, tables.get(VOLUMES), request)
         infos = {role: plan.info for role, plan in screening.plans.items()}
-        results = Results(record, infos, tables, screening.context())
+        results = Results(record, infos, tables, screening.context(), catalogue_of(screening))
         if "map" in request.outputs:
             from geo_urc.outputs.web_map import write_map
 
@@ -214,21 +215,23 @@ def _rules_table(screening: Screening) -> pa.Table:
         for plan in screening.plans.values()
         for rule in plan.info.rules
     }
+    book = screening.book
     rows = []
-    for row in rule_rows(screening.book):
+    for row in rule_rows(book):
+        spec = book.known[row["id"], row["subject"]]
         rule = evaluated.get((row["id"], row["subject"]))
-        parameters = json.dumps(rule.parameters, ensure_ascii=False) if rule else None
+        used = rule is not None or row["status"] == "matched"
+        parameters = json.dumps(describe.parameters_of(book, spec), ensure_ascii=False)
         missing = ";".join(rule.layers_missing) if rule else None
         changed = ";".join(rule.changed_parameters) if rule else None
-        status = "evaluated" if rule else "not_evaluated" if row["computed"] else "catalogued"
-        if row["in_force"] is False:
-            status = "not_in_force"
-        del row["computed"], row["in_force"]
+        if row.pop("computed"):
+            row["status"] = "evaluated" if rule else "not_evaluated"
+        if row.pop("in_force") is False:
+            row["status"] = "not_in_force"
         rows.append(
             row
             | {
-                "status": status,
-                "parameters": parameters,
+                "parameters": parameters if used else None,
                 "changed_parameters": changed,
                 "layers_missing": missing,
             }

@@ -21,7 +21,7 @@ from geo_urc.policy.rulebook import Rulebook
 from geo_urc.results import GEOMETRY, Column, ContextLayer, LayerInfo, Results
 from geo_urc.roles import roles
 from geo_urc.text import Text
-from geo_urc.verdicts import Verdict
+from geo_urc.verdicts import Mask, Outcome, Verdict
 
 CONTEXT = ("green_spaces", "blue_lines", "districts", "rail_stations")
 PARTS: tuple[tuple[str, Text], ...] = (
@@ -30,6 +30,16 @@ PARTS: tuple[tuple[str, Text], ...] = (
     ("accuracy", Text("精度带", "accuracy")),
     ("reason", Text("原因", "reason")),
 )
+CONCERNS: tuple[tuple[str, str, Text], ...] = (
+    (
+        "concerned_measures",
+        "matched",
+        Text("有关的程序性措施", "Procedural measures that concern it"),
+    ),
+    ("concerned_open", "open", Text("待定的程序性措施", "Procedural measures that may concern it")),
+    ("concerned_reason", "reason", Text("待定的原因", "Why that is open")),
+)
+"""Column, part and title of what is matched, not judged."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +50,8 @@ class SubjectPlan:
     ----------
     rules
         In rulebook order.
+    concerns
+        Procedural rules that are matched with the subjects.
     facts
         Facts that become columns, each once, in the order in which rules need them.
     columns
@@ -55,6 +67,7 @@ class SubjectPlan:
     columns: Mapping[str, str]
     info: LayerInfo
     schema: pa.Schema
+    concerns: tuple[model.Rule, ...] = ()
 
     @cached_property
     def fact_of(self) -> dict[str, str]:
@@ -68,6 +81,23 @@ class SubjectPlan:
 
 
 @dataclass
+class Concerned:
+    """How many subjects a procedural rule concerns, or may concern and for which reasons."""
+
+    matched: int = 0
+    open: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    def add(self, outcome: Outcome) -> None:
+        """Count the subjects of a batch."""
+        self.matched += int((outcome.state == Verdict.ELIGIBLE).sum())
+        self.open += int(_open(outcome).sum())
+        for code, mask in _why_open(outcome):
+            if mask.any():
+                self.reasons[code] += int(mask.sum())
+
+
+@dataclass
 class Screening:
     """One run over given inputs: plans at once, verdicts as they are asked for.
 
@@ -75,12 +105,15 @@ class Screening:
     ----------
     counts
         Role → rule → verdict → number of subjects so far.
+    concerned
+        Role → procedural rule → numbers of subjects so far; no verdicts, and counted apart.
     """
 
     inputs: Inputs
     book: Rulebook
     strict: bool = False
     counts: dict[str, dict[str, Counter[str]]] = field(default_factory=dict)
+    concerned: dict[str, dict[str, Concerned]] = field(default_factory=dict)
 
     @cached_property
     def scene(self) -> Scene:
@@ -103,7 +136,7 @@ class Screening:
             )
         }
         for role, layer in self.inputs.layers.items():
-            if self.book.of_subject(role):
+            if self.book.of_subject(role) or self.book.concerning(role):
                 plans[role] = self._plan(
                     role,
                     layer.batch.columns.schema,
@@ -118,12 +151,15 @@ class Screening:
         plan = self.plans[role]
         counts = {rule.id: Counter[str]() for rule in plan.rules}
         self.counts[role] = counts
+        self.concerned[role] = {rule.id: Concerned() for rule in plan.concerns}
         for batch, evaluation in self._evaluations(role):
             arrays = [self._array(plan, c, batch, evaluation) for c in plan.info.columns]
             for rule in plan.rules:
                 word, number = np.unique(evaluation.outcome(rule.id).state, return_counts=True)
                 for state, n in zip(word, number, strict=True):
                     counts[rule.id][Verdict(state).word] += int(n)
+            for rule in plan.concerns:
+                self.concerned[role][rule.id].add(evaluation.concern(rule.id))
             yield pa.RecordBatch.from_arrays(arrays, schema=plan.schema)
 
     def results(self) -> Results:
@@ -177,6 +213,8 @@ class Screening:
             case "fact":
                 kind = plan.schema.field(column.name).type
                 return _fact_array(done.fact(plan.fact_of[column.name]), kind)
+        if column.origin == "concern":
+            return _text(_concerned(plan, column.part, done))
         if column.rule is None:
             eligible = [done.outcome(r.id).state == Verdict.ELIGIBLE for r in plan.rules]
             return _text(verdicts.join_codes([r.id for r in plan.rules], eligible, len(done)))
@@ -197,6 +235,7 @@ class Screening:
         book = self.book
         given = (*self.inputs.layers, *self.inputs.rasters, self.inputs.parcels.role)
         rules = tuple(book.of_subject(role))
+        concerns = tuple(book.concerning(role))
         names = dict.fromkeys(n for rule in rules for n in describe.facts_of(book, rule))
         names |= dict.fromkeys(
             name
@@ -229,6 +268,8 @@ class Screening:
                 add(Column(name, title, "verdict", unit, rule.id, part), kind)  # type: ignore[arg-type]
         title = Text("符合的规则", "Eligible rules")
         add(Column(free("eligible_rules"), title, "verdict"), pa.string())
+        for name, part, title in CONCERNS if concerns else ():
+            add(Column(free(name), title, "concern", part=part), pa.string())  # type: ignore[arg-type]
 
         where: dict[str, str] = {}
         written = []
@@ -253,7 +294,7 @@ class Screening:
             rules=tuple(describe.rule_info(book, rule, where, given) for rule in rules),
         )
         schema = pa.schema([pa.field(c.name, types[c.name]) for c in columns])
-        return SubjectPlan(rules, tuple(written), where, info, schema)
+        return SubjectPlan(rules, tuple(written), where, info, schema, concerns)
 
 
 def geometry_type(layer: Layer) -> str:
@@ -277,6 +318,35 @@ def _taken_as_it_is(
         return pa.types.is_string(kind) or pa.types.is_large_string(kind)
     number = pa.types.is_floating(kind) or pa.types.is_integer(kind)
     return number and describe.fact_unit(book, role, name) != "yes_no"
+
+
+def _open(outcome: Outcome) -> Mask:
+    """Return the subjects of whom it cannot be said whether the rule concerns them."""
+    return (outcome.state == Verdict.REVIEW) | (outcome.state == Verdict.UNKNOWN)
+
+
+def _why_open(outcome: Outcome) -> Iterator[tuple[str, Mask]]:
+    """Yield the reasons of the open subjects; what is surely not met leaves nothing open."""
+    open_ = _open(outcome)
+    for code, mask in outcome.reasons.items():
+        if not code.startswith("not_met"):
+            yield code, mask & open_
+
+
+def _concerned(plan: SubjectPlan, part: str | None, done: Evaluation) -> np.ndarray:
+    """Return ids of the procedural rules that are matched or open, or the reasons of the open."""
+    found = {rule.id: done.concern(rule.id) for rule in plan.concerns}
+    if part == "matched":
+        met = [outcome.state == Verdict.ELIGIBLE for outcome in found.values()]
+        return verdicts.join_codes(list(found), met, len(done))
+    if part == "open":
+        open_ = [_open(outcome) for outcome in found.values()]
+        return verdicts.join_codes(list(found), open_, len(done))
+    reasons: dict[str, Mask] = {}
+    for outcome in found.values():
+        for code, mask in _why_open(outcome):
+            reasons[code] = reasons.get(code, False) | mask
+    return verdicts.reason_column(Outcome(np.empty(len(done), np.uint8), reasons))
 
 
 def _headline_unit(book: Rulebook, rule: model.Rule) -> str | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from geo_urc.errors import OutputError, Problem
-from geo_urc.record import layers_from
+from geo_urc.record import catalogue_from, layers_from
 from geo_urc.results import LayerInfo, Results
 from geo_urc.text import Text
 
@@ -45,7 +45,7 @@ def load_results(folder: Path, *, subject_id: str | None = None, shapes: bool = 
             )
         ) from error
     tables = {role: _table(folder, info, subject_id, shapes) for role, info in infos.items()}
-    return Results(run, infos, tables)
+    return Results(run, infos, tables, catalogue=catalogue_from(run))
 
 
 def _table(folder: Path, info: LayerInfo, subject_id: str | None, shapes: bool) -> pa.Table:

@@ -210,11 +210,15 @@ def join_codes(codes: Sequence[str], masks: Sequence[Mask], n: int) -> npt.NDArr
     """Return, for each of ``n`` subjects, the codes whose mask holds, joined by ``;``."""
     if not codes:
         return np.full(n, "", dtype=object)
-    packed = np.packbits(np.column_stack(masks), axis=1)
-    patterns, inverse = np.unique(packed, axis=0, return_inverse=True)
-    bits = np.unpackbits(patterns, axis=1)[:, : len(codes)].astype(bool)
-    texts = [";".join(np.array(codes, dtype=object)[row]) for row in bits]
-    return np.array(texts, dtype=object)[inverse.reshape(-1)]
+    held = np.column_stack(masks)
+    differs = held.any(axis=0) & ~held.all(axis=0)  # most codes hold for all subjects or none
+    packed = np.packbits(held[:, differs], axis=1)
+    if packed.shape[1] == 0:
+        packed = np.zeros((n, 1), np.uint8)
+    keys = np.ascontiguousarray(packed).view(f"S{packed.shape[1]}").reshape(-1)
+    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
+    texts = [";".join(np.array(codes, dtype=object)[row]) for row in held[first]]
+    return np.array(texts, dtype=object)[inverse]
 
 
 def _union(members: Sequence[Outcome]) -> dict[str, Mask]:

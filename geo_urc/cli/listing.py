@@ -13,6 +13,7 @@ from geo_urc import describe
 from geo_urc.evaluation import active_leaves
 from geo_urc.policy.model import Rule, fact_of, presupposed
 from geo_urc.policy.rulebook import Rulebook
+from geo_urc.results import ASSESS, STATUSES
 from geo_urc.roles import Role, roles
 from geo_urc.text import Lang, Text
 from geo_urc.verdicts import LABELS
@@ -56,6 +57,19 @@ def summary(record: dict[str, Any], request: Request, lang: Lang) -> None:
                 f"{record['as_of']} 未施行，不判定：{rested['rule']} {rested['title_zh']}（{term.zh}）",
                 f"Not in force on {record['as_of']}, not evaluated: {rested['rule']} "
                 f"{rested['title_en']} ({term.en})",
+            ),
+            lang,
+        )
+    for role, by_rule in record["concerns"].items():
+        some = [rule for rule, found in by_rule.items() if found["matched"]]
+        open_ = sum(1 for found in by_rule.values() if found["open"])
+        title = roles()[role].title
+        _say(
+            Text(
+                f"{title.zh}：另有 {len(some)} 项程序性措施与其有关（按属性匹配，不计算），"
+                f"{open_} 项因资料不足或待解释而未定；见 explain 或报告。",
+                f"{title.en}: {len(some)} procedural measures concern some of them (matched, not "
+                f"computed); {open_} are left open for some: see explain or the report.",
             ),
             lang,
         )
@@ -177,6 +191,20 @@ def rules_ready(inputs: Inputs, book: Rulebook, lang: Lang) -> None:
             "、".join(lacking) or "–",
         )
     _console.print(table)
+    for role in fields:
+        matched = book.concerning(role)
+        named = (f for rule in matched for f in describe.facts_of(book, rule))
+        lacking = [
+            f for f in dict.fromkeys(named) if f in roles()[role].fields.keys() - fields[role]
+        ]
+        if lacking:
+            _say(
+                Text(
+                    f"{role}：匹配程序性措施缺少字段 {'、'.join(lacking)}",
+                    f"{role}: fields missing to match procedural measures {', '.join(lacking)}",
+                ),
+                lang,
+            )
 
 
 def sweep_table(found: Sweep, out: Path, lang: Lang) -> None:
@@ -268,14 +296,14 @@ def rule_table(rows: Sequence[dict[str, Any]], lang: Lang) -> None:
     """Print the rulebook, a line a rule."""
     table = _table(
         Text("编号", "id"), Text("分类", "class"), Text("判定方式", "assess"), Text("对象", "subject"),
-        Text("计算", "computed"), Text("名称", "title"), Text("牵头部门", "department"),
+        Text("处理", "status"), Text("名称", "title"), Text("牵头部门", "department"),
         Text("施行", "in force"), lang=lang,
     )  # fmt: skip
     for row in rows:
         policy = describe.POLICY_CLASSES.get(row["policy_class"] or "", Text("–", "–"))
         table.add_row(
-            row["id"], policy.to(lang), row["assess"], row["subject"] or "–",
-            "✓" if row["computed"] else "–", row[f"title_{lang}"], row["department"] or "–",
+            row["id"], policy.to(lang), ASSESS[row["assess"]].to(lang), row["subject"] or "–",
+            STATUSES[row["status"]].to(lang), row[f"title_{lang}"], row["department"] or "–",
             _term(row["in_force_from"], row["in_force_until"], row["in_force"]).to(lang),
         )  # fmt: skip
     _console.print(table)
@@ -299,13 +327,19 @@ def rules_whole(book: Rulebook, lang: Lang) -> None:
         lines = [
             f"{rule.id} {rule.title.to(lang)}",
             f"  {describe.citation(book, rule).to(lang)}",
-            f"  {policy.to(lang)} · {rule.assess} · {rule.subject or '–'}",
+            f"  {policy.to(lang)} · {ASSESS[rule.assess].to(lang)} · {rule.subject or '–'} · "
+            f"{STATUSES[rule.status].to(lang)}",
             f"  {rule.explanation_zh if lang == 'zh' else rule.explanation_en}",
         ]
         start, end = book.term(rule)
         if start or end:
             term = _term(start, end, book.in_force(rule) if book.date else None)
             lines.append(f"  {Text('施行', 'in force').to(lang)}: {term.to(lang)}")
+        concerned = describe.concern(book, rule)
+        if concerned:
+            subjects = ", ".join(rule.concerns_subjects)
+            whom = Text("与哪些对象有关", "whom it concerns").to(lang)
+            lines.append(f"  {whom} ({subjects}): {concerned.to(lang)}")
         if rule.computed:
             lines.append(
                 f"  {Text('图层', 'layers').to(lang)}: {', '.join(describe.layers_of(book, rule))}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from geo_urc.concerns import reason
 from geo_urc.outputs.labels import (
     changed_parameters,
     layer_order,
@@ -19,7 +20,7 @@ from geo_urc.outputs.labels import (
     unit_text,
 )
 from geo_urc.outputs.palette import LOOKS
-from geo_urc.results import LayerInfo, Results, RuleInfo
+from geo_urc.results import ASSESS, STATUSES, CatalogueEntry, LayerInfo, Results, RuleInfo
 from geo_urc.text import Lang, Text
 from geo_urc.verdicts import LABELS
 
@@ -72,6 +73,25 @@ TEXTS: dict[str, Text] = {
     "from": Text("自", "From"),
     "until": Text("至", "Until"),
     "none": Text("无。", "None."),
+    "concerns": Text(
+        "程序性措施（按属性匹配，不计算）", "Procedural measures (matched, not computed)"
+    ),
+    "concernsNote": Text(
+        "送来筛查的对象视为更新项目；此处的数目不是结论，也不计入结论。",
+        "The sites handed in are taken to be renewal sites. These numbers are no verdicts and are "
+        "counted with none.",
+    ),
+    "matched": Text("有关", "Concerned"),
+    "undecided": Text("待定", "Left open"),
+    "department": Text("由谁决定", "Who decides"),
+    "catalogue": Text("政策目录", "Catalogue of measures"),
+    "catalogueShow": Text(
+        "全部措施和条款，及本次如何处理", "All measures and clauses, and this run"
+    ),
+    "assess": Text("判定方式", "Kind"),
+    "status": Text("本次处理", "In this run"),
+    "source": Text("依据", "Source"),
+    "whom": Text("适用对象", "Whom"),
     "noDistrict": Text("（不明）", "(not known)"),
     "perDistrict": Text(
         "（宗地可跨区，按面积较大的一区统计）", "(by the district of the larger share)"
@@ -133,6 +153,8 @@ def write_report(results: Results, path: Path, lang: Lang = "zh") -> None:
             {"label": LABELS[word].to(lang), "colour": look.colour, "mark": look.mark}
             for word, look in LOOKS.items()
         ],
+        concerns=[_concerns(results, info, lang) for info in results.layers.values()],
+        catalogue=[_entry(results, entry, lang) for entry in results.catalogue],
         layers=[_layer(results, info, lang) for info in layer_order(results) if info.rules],
         parameters=_parameters(results, lang),
         notices=_notices(results, lang),
@@ -229,6 +251,61 @@ def _supply(code: str, rule: RuleInfo, lang: Lang) -> str:
     if head == "layer_missing" and not detail and rule.layers_missing:
         return f"{advice}：{', '.join(rule.layers_missing)}"
     return advice
+
+
+def _concerns(results: Results, info: LayerInfo, lang: Lang) -> dict[str, Any]:
+    """Return the procedural measures matched with the subjects of a layer, and those left open."""
+    counted = results.run.get("concerns", {}).get(info.role, {})
+    return {
+        "title": info.title.to(lang),
+        "measures": [
+            {
+                "label": f"{entry.id} {entry.title.to(lang)}",
+                "whom": entry.concerns.to(lang) if entry.concerns else "",
+                "department": entry.department or "–",
+                "policy_class": entry.policy_class.to(lang) if entry.policy_class else "–",
+                "matched": counted[entry.id]["matched"],
+                "open": counted[entry.id]["open"],
+                "reasons": [
+                    f"{reason(code, entry).to(lang)} ({number})"
+                    for code, number in counted[entry.id]["reasons"].items()
+                ],
+            }
+            for entry in results.catalogue
+            if entry.id in counted
+        ],
+    }
+
+
+def _entry(results: Results, entry: CatalogueEntry, lang: Lang) -> dict[str, Any]:
+    return {
+        "label": f"{entry.id} {entry.title.to(lang)}",
+        "policy_class": entry.policy_class.to(lang) if entry.policy_class else "–",
+        "department": entry.department or "–",
+        "assess": ASSESS[entry.assess].to(lang) if entry.assess in ASSESS else entry.assess,
+        "status": list(_status(results, entry, lang)),
+        "source": entry.citation.to(lang),
+    }
+
+
+def _status(results: Results, entry: CatalogueEntry, lang: Lang) -> Iterator[str]:
+    """Yield what this run did with a rule, with its numbers, subject by subject."""
+    yield STATUSES[entry.status].to(lang)
+    colon = Text("：", ": ").to(lang)
+    for role, info in results.layers.items():
+        title = info.title.to(lang)
+        if entry.status == "evaluated" and role == entry.subject:
+            counts = results.run.get("counts", {}).get(role, {}).get(entry.id, {})
+            told = [f"{LABELS[w].to(lang)} {counts[w]}" for w in LABELS if counts.get(w)]
+            yield f"{title}{colon}{' · '.join(told) or '0'}"
+            rule = next((r for r in info.rules if r.id == entry.id), None)
+            if rule and rule.layers_missing:
+                missing = ", ".join(rule.layers_missing)
+                yield f"{TEXTS['layersMissing'].to(lang)}{colon}{missing}"
+        counted = results.run.get("concerns", {}).get(role, {}).get(entry.id)
+        if counted:
+            words = (TEXTS["matched"].to(lang), TEXTS["undecided"].to(lang))
+            yield f"{title}{colon}{words[0]} {counted['matched']} · {words[1]} {counted['open']}"
 
 
 def _parameters(results: Results, lang: Lang) -> list[dict[str, Any]]:

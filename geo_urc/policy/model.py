@@ -350,11 +350,34 @@ class Rule(Table):
     )
     results: list[str] = []
     price: Price | None = None
+    addressee: Literal["project", "authority"] = Field(
+        "project", description="Whom a procedural measure speaks to; sites, or offices only."
+    )
+    concerns: Node | None = Field(
+        None, description="Which sites a procedural measure concerns; matched, not judged."
+    )
+    concerns_subjects: list[str] = Field(
+        ["parcels", "projects"], min_length=1, description="The roles that are matched."
+    )
+
+    @property
+    def role(self) -> str:
+        """The role whose fields the conditions name; of several that are matched, the first."""
+        return self.subject or self.concerns_subjects[0]
 
     @property
     def computed(self) -> bool:
         """Whether the rule is evaluated, not only catalogued."""
         return self.test is not None
+
+    @property
+    def status(self) -> Literal["computed", "matched", "authority", "catalogued"]:
+        """What is done with the rule: judged, matched with sites, or only listed."""
+        if self.computed:
+            return "computed"
+        if self.concerns is not None:
+            return "matched"
+        return "authority" if self.addressee == "authority" else "catalogued"
 
     @property
     def headlines(self) -> list[str]:

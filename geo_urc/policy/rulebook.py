@@ -6,7 +6,7 @@ import datetime as dt
 import difflib
 import hashlib
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -67,6 +67,10 @@ class Rulebook:
     def of_subject(self, subject: str) -> list[model.Rule]:
         """Return the computed rules of a subject, in rulebook order."""
         return [r for r in self.rules.values() if r.subject == subject and r.computed]
+
+    def concerning(self, subject: str) -> list[model.Rule]:
+        """Return the procedural rules that are matched with a subject, in rulebook order."""
+        return [r for r in self.rules.values() if r.concerns and subject in r.concerns_subjects]
 
     def parameter(self, name: str) -> model.Parameter:
         """Return the definition of a parameter by its full name."""
@@ -381,6 +385,7 @@ def _faults(book: Rulebook) -> Iterator[Problem]:
         yield from _fact_faults(book, name, fact)
     for rule in book.rules.values():
         where = f"{book.origin[book.measure_of(rule).id]}: {rule.id}"
+        yield from _concern_faults(book, where, rule)
         if rule.subject is None:
             if rule.computed:
                 yield Problem(
@@ -397,23 +402,11 @@ def _faults(book: Rulebook) -> Iterator[Problem]:
         yield from _dated_faults(where, rule)
         facts = {*book.facts, *catalogue[rule.subject].fields}
         names = {model.condition_name(leaf) for leaf in model.leaves(rule.test)}
-        for leaf in [*model.leaves(rule.applies), *model.leaves(rule.test)]:
-            if model.fact_of(leaf) not in facts:
-                yield Problem(
-                    f"{where}.{model.condition_name(leaf)}",
-                    *_not_there("事实", "fact", model.fact_of(leaf), facts),
-                )
-            named = leaf.limit if isinstance(leaf, model.Compare) else getattr(leaf, "one_of", None)
-            if named is not None and named not in rule.parameters:
-                yield Problem(
-                    f"{where}.{model.condition_name(leaf)}",
-                    *_not_there("参数", "parameter", named, rule.parameters),
-                )
-        for node in [*model.nodes(rule.applies), *model.nodes(rule.test)]:
-            if isinstance(node, model.Choose):
-                yield from _choice_faults(f"{where}.choose", rule, node)
-        for node in [*model.presupposed(rule.applies), *model.presupposed(rule.test)]:
-            yield from _rule_faults(book, f"{where}.{model.condition_name(node)}", rule, node.rule)
+        for root in (rule.applies, rule.test):
+            yield from _condition_faults(where, rule, root, facts)
+            for node in model.presupposed(root):
+                name = model.condition_name(node)
+                yield from _rule_faults(book, f"{where}.{name}", rule, node.rule)
         if rule.price is not None:
             yield from _price_faults(book, f"{where}.price", rule, rule.price, facts)
         for name in rule.results:
@@ -494,6 +487,61 @@ def _amount(rule: model.Rule) -> model.Fact:
             "title_en": f"Land price due under {rule.id}",
         }
     )
+
+
+def _condition_faults(
+    where: str, rule: model.Rule, root: model.Node | None, facts: Collection[str]
+) -> Iterator[Problem]:
+    """Yield the facts and parameters that the conditions below a node name and nothing is."""
+    for leaf in model.leaves(root):
+        if model.fact_of(leaf) not in facts:
+            yield Problem(
+                f"{where}.{model.condition_name(leaf)}",
+                *_not_there("事实", "fact", model.fact_of(leaf), facts),
+            )
+        named = leaf.limit if isinstance(leaf, model.Compare) else getattr(leaf, "one_of", None)
+        if named is not None and named not in rule.parameters:
+            yield Problem(
+                f"{where}.{model.condition_name(leaf)}",
+                *_not_there("参数", "parameter", named, rule.parameters),
+            )
+    for node in model.nodes(root):
+        if isinstance(node, model.Choose):
+            yield from _choice_faults(f"{where}.choose", rule, node)
+
+
+def _concern_faults(book: Rulebook, where: str, rule: model.Rule) -> Iterator[Problem]:
+    """Yield what is wrong with whom a rule concerns: it is said of procedural rules only."""
+    if rule.concerns is None:
+        return
+    if rule.subject is not None or rule.addressee == "authority":
+        yield Problem(
+            f"{where}.concerns",
+            Text(
+                "有判定对象或只对部门提出的规则不能有 concerns。",
+                "a rule with a subject, or one addressed to authorities, has no concerns.",
+            ),
+            Text("判定对象用 applies；否则删去其一。", "Use applies, or leave one of them out."),
+        )
+        return
+    for leaf in model.leaves(rule.concerns):
+        if isinstance(leaf, model.Each):
+            yield Problem(
+                f"{where}.{model.condition_name(leaf)}",
+                Text("concerns 里不能用 each。", "each cannot stand in concerns."),
+                Text("用对象自身的字段或所在区域。", "Use fields of the subject, or areas."),
+            )
+    catalogue = roles()
+    subjects = [name for name, role in catalogue.items() if role.subject]
+    for role in rule.concerns_subjects:
+        if role not in subjects:
+            yield Problem(
+                f"{where}.concerns_subjects", *_not_there("判定对象", "subject", role, subjects)
+            )
+            continue
+        facts = {*book.facts, *catalogue[role].fields}
+        yield from _condition_faults(f"{where}.concerns ({role})", rule, rule.concerns, facts)
+    yield from _dated_faults(where, rule)
 
 
 def _fact_faults(book: Rulebook, name: str, fact: model.Fact) -> Iterator[Problem]:

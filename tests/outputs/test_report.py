@@ -7,7 +7,9 @@ import pyarrow as pa
 import pytest
 
 from geo_urc.outputs.report import district_counts, open_reasons, verdict_counts, write_report
-from tests.outputs.conftest import RUN
+from geo_urc.results import CatalogueEntry
+from geo_urc.text import Text
+from tests.outputs.conftest import CITATION, HOSTILE, RUN
 
 
 def column(*values) -> pa.ChunkedArray:
@@ -105,3 +107,69 @@ def test_an_empty_run_record_is_still_a_report(results, tmp_path):
     results.run = {}
     write_report(results, tmp_path / "r.html")
     assert "未采用的记录" in (tmp_path / "r.html").read_text(encoding="utf-8")
+
+
+# --- the catalogue, and what is matched ------------------------------------------------------------
+
+
+def entry(name: str, status: str, **changes) -> CatalogueEntry:
+    title, policy = Text("减税", "Relief"), Text("试点推进", "pilot")
+    told = {"assess": "procedural", "subject": None, "department": "市税务局"} | changes
+    return CatalogueEntry(
+        name, name, title, title, CITATION, policy_class=policy, status=status, **told
+    )
+
+
+@pytest.fixture
+def with_catalogue(results):
+    results.catalogue = (
+        entry("T08a", "evaluated", assess="spatial", subject="parcels"),
+        entry("T23", "evaluated", assess="spatial", subject="parcels"),
+        entry(
+            "T37", "matched",
+            concerns=Text("类型：老旧小区", "type: old_estate"),
+            facts={"project_type": Text("更新项目类型", "type of project")},
+            department=HOSTILE,
+        ),
+        entry("T44", "matched", layers_missing=("key_areas",), concerns=Text("重点区域", "areas")),
+        entry("T72", "authority"),
+        entry("P0", "not_in_force"),
+    )  # fmt: skip
+    results.run = RUN | {
+        "counts": {"parcels": {"T08a": {"review": 5, "eligible": 6}}},
+        "concerns": {
+            "parcels": {
+                "T37": {"matched": 3, "open": 2, "reasons": {"attribute_missing:project_type": 2}},
+                "T44": {"matched": 0, "open": 30, "reasons": {"layer_missing": 30}},
+            }
+        },
+    }
+    return results
+
+
+def test_what_is_matched_is_counted_apart(with_catalogue, tmp_path):
+    write_report(with_catalogue, tmp_path / "r.html")
+    text = text_of((tmp_path / "r.html").read_text("utf-8"))
+    assert "T37 减税 适用对象: 类型：老旧小区" in text
+    assert "试点推进 3 2 缺少属性：更新项目类型 (2)" in text
+    assert "试点推进 0 30 缺少所需图层：key_areas (30)" in text
+
+
+def test_the_catalogue_says_what_became_of_each(with_catalogue, tmp_path):
+    write_report(with_catalogue, tmp_path / "r.html", "en")
+    page = (tmp_path / "r.html").read_text("utf-8")
+    text = text_of(page[page.index("<details>") :])
+    assert "All measures and clauses, and this run (6)" in text
+    assert "T08a Relief pilot 市税务局 spatial evaluated parcels: eligible 6 · review 5" in text
+    assert "T23 Relief pilot 市税务局 spatial evaluated" in text
+    assert "Layers not given: blue_lines" in text
+    assert "parcels: Concerned 3 · Left open 2" in text
+    assert "T72 Relief pilot 市税务局 procedural addressed to authorities only" in text
+    assert "procedural not in force on the day" in text
+    assert "Toolbox, measure 8" in text
+    assert "<img" not in page
+
+
+def test_without_a_catalogue_nothing_is_said_of_it(page):
+    assert "<details" not in page
+    assert "程序性措施" not in page

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import re
 
 import pyogrio
 import pytest
@@ -302,3 +304,199 @@ def test_nested_and_quoted_names_of_tables_are_the_same(tmp_path):
         path = tmp_path / "LAYERS.toml"
         path.write_text(text, "utf-8")
         assert load_settings(path).rules == {"X01.caps": {"商业": 5}}
+
+
+# --- a made-up measure shows up in every output ----------------------------------------------------
+
+
+X02 = """
+[measure]
+id = "X02"
+document = "toolbox-1.0"
+number = "0"
+heading = "试行"
+title_zh = "试行：老厂房<b>扶持"
+title_en = "Trial: support for old factories"
+department = "某区试行办公室"
+policy_class = "试点推进"
+checked_on = 2026-11-24
+
+[[rules]]
+id = "X02"
+assess = "procedural"
+title_zh = "老厂房<b>扶持"
+title_en = "Support for old factories"
+explanation_zh = "国企在水边的老旧厂房。"
+explanation_en = "Old factories of state-owned firms by the water."
+
+[rules.parameters.types]
+value = ["old_factory"]
+basis = "reading"
+title_zh = "类型"
+title_en = "Types"
+source_zh = "试行"
+source_en = "Trial"
+
+[[rules.concerns.all]]
+fact = "project_type"
+one_of = "types"
+[[rules.concerns.all]]
+id = "water"
+inside = "blue_depth_m"
+"""
+
+
+@pytest.fixture
+def both(overlay, tmp_path):
+    path = tmp_path / "x02.toml"
+    path.write_text(X02, "utf-8")
+    return [overlay, path]
+
+
+@pytest.fixture
+def finished(both, city, tmp_path, monkeypatch):
+    """Return the folder of a run with both made-up measures, and the command."""
+    from click.testing import CliRunner
+
+    from geo_urc.cli.main import cli
+
+    parcels, layers = city
+    # 0 by the station; 1 in the water; 2 half green; 3 at the hub; 4 of no stated type
+    parcels["kind_of_site"] = ["old_office", "老旧厂房", "old_factory", "old_estate", None]
+    parcels.to_file(tmp_path / "parcels.gpkg")
+    text = '[parcels]\nfields = { project_type = "kind_of_site" }\n'
+    for role, frame in layers.items():
+        frame.to_file(tmp_path / f"{role}.gpkg")
+        text += f'[layers.{role}]\npath = "{role}.gpkg"\n'
+    (tmp_path / "LAYERS.toml").write_text(text, "utf-8")
+    rules = [word for path in both for word in ("--rules", str(path))]
+
+    def command(*arguments: str) -> str:
+        done = CliRunner().invoke(cli, list(arguments), standalone_mode=False)
+        assert done.exception is None, done.exception
+        return done.output
+
+    parcel_file, layer_file = str(tmp_path / "parcels.gpkg"), str(tmp_path / "LAYERS.toml")
+    command("screen", parcel_file, "--layers", layer_file, "--out", str(tmp_path / "out"), *rules)
+    return tmp_path / "out", command, rules
+
+
+def rows_of(folder):
+    frame = pyogrio.read_dataframe(folder / "eligibility.gpkg", layer="parcels")
+    return frame.set_index("subject_id")
+
+
+def test_columns_of_a_made_up_measure(finished):
+    folder, _, _ = finished
+    rows = rows_of(folder)
+    assert rows["x01_verdict"].tolist() == [
+        "eligible", "eligible", "ineligible", "ineligible", "ineligible",
+    ]  # fmt: skip
+    # X02: an office; a factory in the water, twice; an estate; in the dry, whatever its type
+    matched = ["X02" in ids.split(";") for ids in rows["concerned_measures"]]
+    assert matched == [False, True, True, False, False]
+    assert not any("X02" in (ids or "").split(";") for ids in rows["concerned_open"])
+    assert "x02_verdict" not in rows.columns
+    assert "X02" not in ";".join(rows["eligible_rules"])
+
+
+def test_the_rules_table_and_styles_have_them(finished):
+    folder, _, _ = finished
+    path = folder / "eligibility.gpkg"
+    rules = pyogrio.read_dataframe(path, layer="rules", read_geometry=False).set_index("id")
+    assert rules.loc["X01", "status"] == "evaluated"
+    assert rules.loc["X02", "status"] == "matched"
+    assert rules.loc["X02", "concerns_zh"] == "更新项目类型：老旧厂房，且位于蓝线名称内"
+    assert json.loads(rules.loc["X02", "parameters"]) == {"X02.types": ["old_factory"]}
+    assert rules.loc["X02", "department"] == "某区试行办公室"
+    styles = pyogrio.read_dataframe(path, layer="layer_styles", read_geometry=False)
+    names = styles.query("f_table_name == 'parcels'")["styleName"].tolist()
+    assert "X01 近站临水而少绿" in names
+    assert not any(name.startswith("X02") for name in names)  # no verdict, no colours
+    aliases = styles.query("styleName == 'X01 近站临水而少绿'")["styleQML"].item()
+    assert "有关的程序性措施" in aliases
+
+
+def test_map_report_and_record_have_them(finished):
+    folder, _, _ = finished
+    page = (folder / "map.html").read_text("utf-8")
+    assert re.search(r'"id": ?"X01", ?"label": ?"X01 ', page)  # the switch of rules reads this
+    report = (folder / "report.html").read_text("utf-8")
+    assert report.count("X01 近站临水而少绿") >= 3  # results, sources, catalogue
+    assert report.count("X02 老厂房&lt;b&gt;扶持") == 2  # what concerns whom, catalogue
+    assert "老厂房<b>" not in report
+    run = json.loads((folder / "run.json").read_text("utf-8"))
+    assert run["counts"]["parcels"]["X01"] == {"eligible": 2, "ineligible": 3}
+    assert "X02" not in run["counts"]["parcels"]
+    assert run["concerns"]["parcels"]["X02"] == {"matched": 2, "open": 0, "reasons": {}}
+    listed = {entry["id"]: entry["status"] for entry in run["catalogue"]}
+    assert (listed["X01"], listed["X02"]) == ("evaluated", "matched")
+    assert run["parameters"]["X02.types"]["value"] == ["old_factory"]
+
+
+def test_commands_tell_of_them(finished):
+    folder, command, rules = finished
+    rows = json.loads(command("rules", "list", "--json", *rules))
+    by_id = {row["id"]: row for row in rows}
+    assert by_id["X02"]["subject"] is None
+    assert by_id["X02"]["assess"] == "procedural"
+    assert by_id["X02"]["status"] == "matched"
+    assert by_id["X01"]["status"] == "computed"
+    told = command("explain", str(folder), "parcels-2", "--lang", "en")
+    assert "By a station, in the blue line, little green: eligible" in told
+    concern = told[told.index("Measures that concern it") :]
+    assert "X01 eligible" in concern
+    assert "X02 Support for old factories | who decides 某区试行办公室 | pilot" in concern
+    alone = command("explain", str(folder), "parcels-4", "--rule", "X02")
+    assert "X02 老厂房<b>扶持: 与本对象无关" in alone
+    assert "某区试行办公室" in alone
+    assert "T08a" not in alone
+    command("evidence", str(folder), "--out", str(folder.parent / "e.csv"))
+    with (folder.parent / "e.csv").open(encoding="utf-8-sig", newline="") as file:
+        lines = list(csv.DictReader(file))
+    green = [x for x in lines if x["rule"] == "X01" and x["fact"] == "green_share"]
+    assert [x["value"] for x in green] == ["0", "0", "0.5", "0", "0"]
+    assert not any(x["rule"] == "X02" for x in lines)
+
+
+def test_without_the_layer_a_made_up_match_is_open(both, city):
+    parcels, layers = city
+    del layers["blue_lines"]
+    parcels["project_type"] = ["old_factory", "old_estate", None, "別的", "old_factory"]
+    result = geo_urc.screen(parcels, layers=layers, rules=both, only=["X02"], lang="en")
+    assert result.parcels["concerned_measures"].tolist() == [""] * 5
+    # of the right type; surely not; type missing; type not known; of the right type
+    assert result.parcels["concerned_open"].tolist() == ["X02", "", "X02", "X02", "X02"]
+    assert result.parcels["concerned_reason"].tolist() == [
+        "layer_missing",
+        "",
+        "layer_missing;attribute_missing:project_type",
+        "layer_missing;value_unrecognised:project_type",
+        "layer_missing",
+    ]
+    assert result.run["concerns"]["parcels"]["X02"] == {
+        "matched": 0,
+        "open": 4,
+        "reasons": {
+            "attribute_missing:project_type": 1,
+            "value_unrecognised:project_type": 1,
+            "layer_missing": 4,
+        },
+    }
+    told = result.explain(result.parcels["subject_id"][2])
+    assert "an attribute is missing: Type of renewal project" in told
+    assert "a layer that the rule needs was not given: blue_lines" in told
+    assert "missing" not in result.explain(result.parcels["subject_id"][1], "X02")
+
+
+def test_only_and_the_date_are_told_in_the_catalogue(city):
+    import datetime as dt
+
+    parcels, layers = city
+    result = geo_urc.screen(parcels, layers=layers, only=["T08a", "P5"], as_of=dt.date(2024, 1, 1))
+    listed = {entry["id"]: entry["status"] for entry in result.run["catalogue"]}
+    assert listed["T08a"] == "evaluated"
+    assert listed["P5a"] == "not_in_force"
+    assert listed["T36"] == "not_asked"
+    assert len(listed) == len({r.id for r in load_rulebook().rules.values()})
+    assert "concerned_measures" not in result.parcels.columns  # nothing was matched
