@@ -11,7 +11,7 @@ import numpy.typing as npt
 import shapely
 
 from geo_urc import verdicts
-from geo_urc.facts.fact import Fact, Mask, absent
+from geo_urc.facts.fact import EXACT, Fact, Mask, absent
 from geo_urc.facts.outlines import Floats, Outlines, outlines
 from geo_urc.facts.questions import QUESTIONS, own_field, required_arguments
 from geo_urc.inputs.table import Features, Layer, Raster, SubjectSource, joined_features
@@ -21,8 +21,6 @@ from geo_urc.roles import roles
 from geo_urc.verdicts import Outcome, Verdict
 
 Built = TypeVar("Built")
-EXACT = 1e-9
-"""Relative slack of a comparison: the last bits that a unit conversion may leave."""
 
 
 class Tested(NamedTuple):
@@ -216,6 +214,10 @@ class Evaluation:
             return self.scene.book.values[value]
         return value
 
+    def listed(self, parameter: str, fact: str) -> list[str] | None:
+        """Return the words of a list as a fact spells them; None if they are to be supplied."""
+        return self.scene.book.listed(parameter, self.features.role, fact)
+
     def verdict(self, rule: str) -> npt.NDArray[np.object_]:
         """Return the verdict words of a rule on the same subjects."""
         return verdicts.words(self.outcome(rule))
@@ -328,17 +330,20 @@ class Evaluation:
     def _one_of(self, rule: model.Rule, leaf: model.OneOf) -> Tested:
         fact = self.fact(leaf.fact)
         name = f"{rule.id}.{leaf.one_of}"
-        words = self.scene.book.values[name]
+        words = self.listed(name, leaf.fact)
         gaps = dict(fact.missing)
         if words is None:
             gaps[f"parameter_missing:{name}"] = np.ones(len(self), bool)
-        allowed = set(words or ())
-        met = np.isin(fact.value.astype(object), list(allowed))
+        allowed = words or []
+        met = np.isin(fact.value.astype(object), allowed)
+        if leaf.strange == "unknown":
+            known = [*roles()[self.features.role].fields[leaf.fact].words, *allowed]
+            gaps[f"value_unrecognised:{leaf.fact}"] = ~np.isin(fact.value, known) & ~_empty(fact)
         review = dict(fact.review)
         if fact.alternatives is not None:
             rows, values = fact.alternatives
             differs = np.zeros(len(self), bool)
-            differs[rows[np.isin(values, list(allowed)) != met[rows]]] = True
+            differs[rows[np.isin(values, allowed) != met[rows]]] = True
             review["straddles"] = differs
         return self._unmeasured(self._settle(leaf, met, gaps, review))
 

@@ -39,6 +39,10 @@ CONTRACT |= dict.fromkeys(
 )
 
 
+CONTRACT["parking"] = "civil_defence residential_project"
+"""Added to the contract: civil-defence parking (measure 30) is no building."""
+
+
 def test_roles_of_the_contract_and_no_others():
     assert set(roles()) == set(CONTRACT)
     assert next(iter(roles())) == "parcels"
