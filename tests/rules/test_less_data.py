@@ -11,16 +11,23 @@ from pathlib import Path
 
 import pytest
 
-from geo_urc import describe, verdicts
+from geo_urc import verdicts
+from geo_urc.grounds import grounds_of_rule
 from geo_urc.policy import load_rulebook
 
 PAGES = [tomllib.loads(p.read_text("utf-8")) for p in sorted(Path(__file__).parent.glob("*.toml"))]
 BOOK = load_rulebook()
-ALONE = {
-    page["rule"]: page
-    for page in PAGES
-    if not describe.layers_of(BOOK, BOOK.known[page["rule"], page["subject"]])
-}
+REASONING = {"by_case", "by_verdict", "formula", "least", "lookup", "steps"}
+"""Questions that ask nothing of the map."""
+
+
+def on_attributes_alone(page):
+    rule = BOOK.known[page["rule"], page["subject"]]
+    names = {*grounds_of_rule(BOOK, rule).facts, *(n for n in rule.results if n in BOOK.facts)}
+    return {BOOK.facts[name].question for name in names} <= REASONING
+
+
+ALONE = {page["rule"]: page for page in PAGES if on_attributes_alone(page)}
 DECIDED = ("eligible", "ineligible", "not_applicable")
 OPTIONAL = {("T01", "city_quota_m2"), ("T05", "other_added_m2")}
 
