@@ -412,8 +412,11 @@ def _faults(book: Rulebook) -> Iterator[Problem]:
                     f"{where}.{model.condition_name(leaf)}",
                     *_not_there("参数", "parameter", named, rule.parameters),
                 )
-            strict = isinstance(leaf, model.OneOf) and leaf.strange == "unknown"
-            if strict and leaf.fact not in catalogue[rule.subject].fields:
+            if (
+                isinstance(leaf, model.OneOf)
+                and leaf.strange == "unknown"
+                and leaf.fact not in catalogue[rule.subject].fields
+            ):
                 yield Problem(
                     f"{where}.{model.condition_name(leaf)}.strange",
                     Text("只有字段有词表。", "only a field has a vocabulary."),
