@@ -203,6 +203,8 @@ class _Judged:
                 )
             case "outside_coverage":
                 return line in self.ending
+            case "value_unrecognised" if name:
+                return name in (line.fact, *line.fields)
             case "undecided":
                 return any(p.startswith(f"{name}.") for p in line.parameters)
         return bool(line.layers)

@@ -69,6 +69,12 @@ def fact_unit(book: Rulebook, subject: str, name: str) -> str | None:
     return "yes_no" if known.type == "yes_no" else known.unit
 
 
+def fact_words(book: Rulebook, subject: str, name: str) -> Mapping[str, str]:
+    """Return the vocabulary of a fact or of a field of the subject: code → Chinese label."""
+    spec = book.facts.get(name)
+    return roles()[subject].fields[name].words if spec is None else spec.words
+
+
 def is_text(book: Rulebook, subject: str, name: str) -> bool:
     """Return whether the values of a fact are text."""
     spec = book.facts.get(name)
@@ -114,12 +120,11 @@ def limit(book: Rulebook, rule: model.Rule, leaf: model.Leaf) -> Text | None:
         case model.Is():
             return YES_NO[leaf.is_]
         case model.OneOf():
-            words = book.values[f"{rule.id}.{leaf.one_of}"]
+            words = book.listed(f"{rule.id}.{leaf.one_of}", rule.role, leaf.fact)
             if words is None:
                 return Text("（名录须提供）", "(a list to be supplied)")
-            known = roles()[rule.role].fields.get(leaf.fact)
-            labels = [known.words.get(w, w) if known else w for w in words]
-            return Text("、".join(labels), ", ".join(words))
+            known = fact_words(book, rule.role, leaf.fact)
+            return Text("、".join(known.get(w, w) for w in words), ", ".join(words))
         case model.Inside():
             return Text("全部位于范围内", "wholly inside")
         case model.Each():
@@ -237,6 +242,9 @@ def layers_of(book: Rulebook, rule: model.Rule, *, fallback: bool = False) -> tu
                 follow(value)
         if spec.question == "formula" or (fallback and spec.question == "first_known"):
             for inner in model.names_in(spec.arguments):
+                follow(inner)
+        for case in spec.cases:
+            for inner in case.names:
                 follow(inner)
 
     for leaf in active_leaves(book, rule):
@@ -362,6 +370,7 @@ def _reported_line(book: Rulebook, subject: str, name: str, columns: Mapping[str
         more=Text(change.more_zh, change.more_en) if change else None,
         share_of=columns.get(change.of) if change and change.of else None,
         supply=spec.supply if spec is not None else None,
+        words=tuple(fact_words(book, subject, name).items()),
     )
 
 
@@ -390,7 +399,7 @@ def _fact_line(
             asked = {"wanted": ("yes" if leaf.is_ else "no",)}
         case model.OneOf():
             named = [f"{rule.id}.{leaf.one_of}"]
-            asked = {"wanted": tuple(book.values[named[0]] or ())}
+            asked = {"wanted": tuple(book.listed(named[0], subject, leaf.fact) or ())}
     return replace(
         told,
         limit=limit(book, rule, leaf),

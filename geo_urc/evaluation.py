@@ -12,7 +12,7 @@ import pyarrow as pa
 import shapely
 
 from geo_urc import exact, verdicts
-from geo_urc.facts.fact import Fact, Mask, absent
+from geo_urc.facts.fact import EXACT, Fact, Mask, absent
 from geo_urc.facts.outlines import Floats, Outlines, outlines
 from geo_urc.facts.questions import QUESTIONS, own_field, required_arguments
 from geo_urc.inputs.table import Features, Layer, Raster, SubjectSource, joined_features
@@ -22,8 +22,6 @@ from geo_urc.roles import roles
 from geo_urc.verdicts import Outcome, Verdict
 
 Built = TypeVar("Built")
-EXACT = 1e-9
-"""Relative slack of a comparison: the last bits that a unit conversion may leave."""
 
 
 class Tested(NamedTuple):
@@ -223,6 +221,10 @@ class Evaluation:
             return self.scene.book.values[value]
         return value
 
+    def listed(self, parameter: str, fact: str) -> list[str] | None:
+        """Return the words of a list as a fact spells them; None if they are to be supplied."""
+        return self.scene.book.listed(parameter, self.features.role, fact)
+
     def verdict(self, rule: str) -> npt.NDArray[np.object_]:
         """Return the verdict words of a rule on the same subjects."""
         return verdicts.words(self.outcome(rule))
@@ -399,28 +401,29 @@ class Evaluation:
     def _one_of(self, rule: model.Rule, leaf: model.OneOf) -> Tested:
         fact = self.fact(leaf.fact)
         name = f"{rule.id}.{leaf.one_of}"
-        words = self.scene.book.values[name]
+        words = self.listed(name, leaf.fact)
         gaps = dict(fact.missing)
         if words is None:
             gaps[f"parameter_missing:{name}"] = np.ones(len(self), bool)
-        allowed = set(words or ())
-        if rule.subject is None:  # whom a rule concerns is not decided by a word no one knows
-            gaps |= self._strange_words(leaf.fact)
+        allowed = words or []
+        # whom a rule concerns is never decided by a word that nobody knows
+        if leaf.strange == "unknown" or rule.subject is None:
+            gaps |= self._strange_words(leaf.fact, allowed)
         met = self._among(leaf.fact, allowed)
         review = dict(fact.review)
         if fact.alternatives is not None:
             rows, values = fact.alternatives
             differs = np.zeros(len(self), bool)
-            differs[rows[np.isin(values, list(allowed)) != met[rows]]] = True
+            differs[rows[np.isin(values, allowed) != met[rows]]] = True
             review["straddles"] = differs
         return self._unmeasured(self._settle(leaf, met, gaps, review))
 
-    def _strange_words(self, field: str) -> dict[str, Mask]:
-        """Return the rows of a field whose word is not of its vocabulary."""
+    def _strange_words(self, field: str, listed: Collection[str]) -> dict[str, Mask]:
+        """Return the rows of a field whose word is neither of its vocabulary nor listed."""
         spec = roles()[self.features.role].fields.get(field)
         if spec is None or not spec.words:
             return {}
-        strange = ~self._among(field, spec.words) & ~self.fact(field).unknown
+        strange = ~self._among(field, [*spec.words, *listed]) & ~self.fact(field).unknown
         return {f"value_unrecognised:{field}": strange}
 
     def _among(self, name: str, words: Collection[str]) -> Mask:

@@ -155,7 +155,7 @@ def _fact_text(
     words: dict[str, str],
     lang: Lang,
 ) -> str:
-    value = row[line.column][0].as_py()
+    value = line.worded(row[line.column][0].as_py(), lang)
     margin, accuracy = (column[0].as_py() for column in margin_of(row, info, rule, line))
     parts = [f"{line.title.to(lang)}: {shown(value, line.unit, lang) or words['none']}"]
     if line.limit:

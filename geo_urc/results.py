@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from geo_urc.text import Text
+from geo_urc.text import Lang, Text
 
 GEOMETRY = "geom"
 """Name of the WKB geometry column of every result table, unless the user has it."""
@@ -105,6 +105,14 @@ class FactLine:
     """The column in m² of which the value is a share."""
     supply: Text | None = None
     """What to supply where the fact is not known, if several things would do."""
+    words: tuple[tuple[str, str], ...] = ()
+    """Of text with a vocabulary: code and what a reader sees in Chinese."""
+
+    def worded(self, value: object, lang: Lang) -> object:
+        """Return a value as a reader sees it: a code of the vocabulary in words, else itself."""
+        plain = Text(str(value), str(value).replace("_", " "))
+        known = {code: Text(label, plain.en) for code, label in self.words}
+        return known[value].to(lang) if isinstance(value, str) and value in known else value
 
 
 @dataclass(frozen=True)

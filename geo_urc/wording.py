@@ -8,7 +8,7 @@ from typing import Any
 
 from geo_urc.changes import Change
 from geo_urc.results import UNITS, FactLine, LayerInfo, RuleInfo
-from geo_urc.roles import roles
+from geo_urc.roles import Field, roles
 from geo_urc.text import Lang, Text
 from geo_urc.verdicts import reason_text
 
@@ -298,6 +298,8 @@ def supply_text(
                 f"核实坐标基准并在 LAYERS.toml 写明 datum（{where.zh}）",
                 f"find out the datum and state it in LAYERS.toml ({where.en})",
             )
+        case "value_unrecognised" if name in roles()[info.role].fields:
+            return _unrecognised(roles()[info.role].fields[name])
         case "undecided":
             return Text(f"先使 {name} 有确定结论", f"first have {name} decided")
     why = reason_text(code)
@@ -337,6 +339,14 @@ def _field(name: str, info: LayerInfo, rule: RuleInfo, line: FactLine | None) ->
     return Text(
         f"{title.zh}没有数值，核实其来源数据",
         f"{title.en} has no value: check what it is made from",
+    )
+
+
+def _unrecognised(field: Field) -> Text:
+    return Text(
+        f"在 LAYERS.toml 的 values 中说明“{field.title.zh}”的取值：{'、'.join(field.words.values())}",
+        f"say under values in LAYERS.toml what the word in {field.title.en} ({field.name}) stands "
+        f"for: {', '.join(field.words)}",
     )
 
 

@@ -419,3 +419,46 @@ def test_the_footprint_to_remove_is_right(frame, tmp_path, metres):
         assert lines[1:] == ["- 减少地下投影 1 平方米"]
     else:
         assert lines[1] == "- 地下开发投影占比已在限值上"
+
+
+# --- words of a vocabulary --------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def buildings(frame):
+    """Screen three buildings that change their use, with the user's lists; one word is strange."""
+    layers = {
+        "buildings": frame(
+            {"box": [0, 0, 10, 10]},
+            {"box": [20, 0, 30, 10]},
+            {"box": [40, 0, 50, 10]},
+            use=["厂房", "factory", "hotel"],
+            planned_use=["公共服务", "仓储", "长租公寓"],
+            conversion_share_kept=["是", "是", "是"],
+        )
+    }
+    rules = {"T15.negative": ["仓储"], "T15.positive": ["公共服务"]}
+    return geo_urc.screen(frame({"box": [0, 0, 9, 9]}), layers=layers, parameters=rules)
+
+
+def test_a_code_is_told_in_words(buildings):
+    buildings._lang = "zh"
+    said = buildings.explain("buildings-1", "T15")
+    assert "用途转换路径: 正面清单，可简化审批" in said
+    assert "拟改用途: 公共服务" in said
+    assert "要求 仓储" in said
+    buildings._lang = "en"
+    assert "Route of the change of use: simplified" in buildings.explain("buildings-1", "T15")
+
+
+def test_what_the_users_list_names_in_chinese_is_left_by_another_word(buildings):
+    assert told(buildings, "buildings-2", "T15") == [
+        "怎样才符合:",
+        "- “拟改用途”须不再是：仓储",
+    ]
+
+
+def test_a_word_that_is_not_recognised_is_to_be_explained(buildings):
+    lines = told(buildings, "buildings-3", "T06")
+    words = "商业、商务金融、娱乐康体、旅馆、厂房、仓储、科研、教育、公共服务、居住、租赁住房、其他"
+    assert f"1. 在 LAYERS.toml 的 values 中说明“拟改用途”的取值：{words}" in lines

@@ -12,6 +12,9 @@ import numpy.typing as npt
 Mask = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.intp]
 
+EXACT = 1e-9
+"""Relative slack of a comparison: the last bits that a unit conversion may leave."""
+
 
 class Bound(NamedTuple):
     """How far the true value may lie from the stated one because something is missing."""

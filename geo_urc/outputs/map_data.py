@@ -18,7 +18,7 @@ from geo_urc.outputs.labels import (
 )
 from geo_urc.outputs.map_geometry import degree_shapes, grid_over, middle_points, quantised
 from geo_urc.outputs.palette import LOOKS, OTHER
-from geo_urc.results import LayerInfo, Results, RuleInfo
+from geo_urc.results import FactLine, LayerInfo, Results, RuleInfo
 from geo_urc.text import Lang, Text
 from geo_urc.verdicts import LABELS
 
@@ -90,12 +90,13 @@ def _subject(results: Results, info: LayerInfo, lang: Lang) -> dict[str, Any]:
     facts = dict.fromkeys(fact.column for rule in info.rules for fact in rule.facts)
     for rule in info.rules:
         facts |= dict.fromkeys(info.column_of(rule.id, part) for part in ("margin", "accuracy"))
+    worded = {fact.column: fact for rule in info.rules for fact in rule.facts if fact.words}
     shapes = degree_shapes(table[info.one("geometry")], info.crs)
     return subject | {
         "ids": table[info.one("id")].to_pylist(),
         "names": coded(table[name]) if name else {"k": None},
         "facts": {
-            column: coded(_rounded(table[column]))
+            column: _worded(coded(_rounded(table[column])), worded.get(column), lang)
             for column in facts
             if column in table.schema.names
         },
@@ -155,6 +156,16 @@ def _rounded(column: pa.ChunkedArray) -> pa.ChunkedArray:
         return column
     fine = pc.less(pc.abs(column), 1.0)
     return pc.if_else(fine, pc.round(column, 6), pc.round(column, 4))
+
+
+def _worded(form: dict[str, Any], fact: FactLine | None, lang: Lang) -> dict[str, Any]:
+    """Return a coded column with the words of its vocabulary instead of their codes."""
+    if fact is None:
+        return form
+    key = next(iter(form))
+    if key == "k":
+        return {"k": fact.worded(form["k"], lang)}
+    return form | {key: [fact.worded(value, lang) for value in form[key]]}
 
 
 def _reasons(column: pa.ChunkedArray, rule: RuleInfo, lang: Lang) -> dict[str, Any]:

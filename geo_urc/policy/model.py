@@ -197,6 +197,9 @@ class OneOf(Condition):
     fact: str
     one_of: str
     otherwise: Literal["reading_open"] | None = None
+    strange: Literal["fails", "unknown"] = Field(
+        "fails", description="What a word gives that the vocabulary of the field lacks."
+    )
 
 
 class Inside(Condition):
@@ -401,6 +404,7 @@ QUESTIONS = frozenset(
         "adjoining",
         "among",
         "beneath",
+        "by_case",
         "by_verdict",
         "clearance",
         "compatible",
@@ -451,6 +455,31 @@ QUESTIONS = frozenset(
 """The questions that ``geo_urc/facts/questions/`` answers; a test holds the two together."""
 
 
+class Case(Table):
+    """One case of the question ``by_case``: a condition on a fact, and the answer where it holds."""
+
+    fact: str
+    is_: bool | None = Field(None, alias="is")
+    one_of: str | None = Field(None, description="Full name of a parameter that lists words.")
+    same_as: str | None = Field(None, description="A fact that has the same value.")
+    at_most: float | str | None = Field(None, description="A number, or a parameter's full name.")
+    at_least: float | str | None = None
+    answer: str | bool
+
+    @model_validator(mode="after")
+    def _one_condition(self) -> Case:
+        given = (self.is_, self.one_of, self.same_as, self.at_most, self.at_least)
+        if sum(v is not None for v in given) != 1:
+            raise ValueError("give one of is, one_of, same_as, at_most and at_least")
+        return self
+
+    @property
+    def names(self) -> list[str]:
+        """The facts and parameters that the case names."""
+        given = (self.fact, self.one_of, self.same_as, self.at_most, self.at_least)
+        return [name for name in given if isinstance(name, str)]
+
+
 class Change(Table):
     """How a person brings about another value, in words; ``{amount}`` stands for how much."""
 
@@ -470,6 +499,7 @@ class Fact(Table):
     title_zh: str
     title_en: str
     unit: str | None = None
+    words: dict[str, str] = Field({}, description="Of text: code → what a reader sees in Chinese.")
     arguments: dict[str, Any] = {}
     feature: str | None = Field(
         None, description="The fact that names the feature behind this one."
@@ -488,6 +518,18 @@ class Fact(Table):
     report_if: str | None = Field(
         None, description="A role without whose layer `report_for` does not count."
     )
+
+    @model_validator(mode="after")
+    def _cases_in_order(self) -> Fact:
+        if self.question == "by_case" and not self.cases:
+            raise ValueError("by_case needs cases")
+        return self
+
+    @property
+    def cases(self) -> list[Case]:
+        """The cases of a fact that asks ``by_case``."""
+        given = self.arguments.get("cases", []) if self.question == "by_case" else []
+        return [Case.model_validate(case) for case in given]
 
     @property
     def title(self) -> Text:

@@ -99,6 +99,16 @@ class Rulebook:
         day = self.date
         return day is None or not ((start and day < start) or (end and day > end))
 
+    def listed(self, parameter: str, subject: str, fact: str) -> list[str] | None:
+        """Return the words of a list parameter, codes where the subject's field has a vocabulary.
+
+        None if the user has to supply them.
+        """
+        words = self.values[parameter]
+        field = roles()[subject].fields.get(fact)
+        codes = {label: code for code, label in field.words.items()} if field else {}
+        return None if words is None else [codes.get(word, word) for word in words]
+
     @cached_property
     def parameter_names(self) -> tuple[str, ...]:
         """Full names of all parameters."""
@@ -505,6 +515,16 @@ def _condition_faults(
                 f"{where}.{model.condition_name(leaf)}",
                 *_not_there("参数", "parameter", named, rule.parameters),
             )
+        if (
+            isinstance(leaf, model.OneOf)
+            and leaf.strange == "unknown"
+            and leaf.fact not in roles()[rule.role].fields
+        ):
+            yield Problem(
+                f"{where}.{model.condition_name(leaf)}.strange",
+                Text("只有字段有词表。", "only a field has a vocabulary."),
+                Text("去掉 strange。", "Leave out strange."),
+            )
     for node in model.nodes(root):
         if isinstance(node, model.Choose):
             yield from _choice_faults(f"{where}.choose", rule, node)
@@ -570,6 +590,7 @@ def _fact_faults(book: Rulebook, name: str, fact: model.Fact) -> Iterator[Proble
     named = [fact.arguments[key] for key in ("of", "key") if key in fact.arguments]
     if fact.question in ("formula", "first_known"):
         named += model.names_in(fact.arguments)
+    named += [name for case in fact.cases for name in case.names]
     if fact.change and fact.change.of:
         named.append(fact.change.of)
     if fact.question == "by_answer":

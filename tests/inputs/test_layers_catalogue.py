@@ -39,7 +39,10 @@ CONTRACT |= dict.fromkeys(
 )
 
 
-ADDED = {"floor_uses": "use gfa_m2 level status queue_no parcel_id venue_id"}
+ADDED = {
+    "floor_uses": "use gfa_m2 level status queue_no parcel_id venue_id",
+    "parking": "civil_defence residential_project",
+}
 """Roles that the catalogue adds, with their fields: they stay as well."""
 
 

@@ -95,6 +95,10 @@ def test_figures_of_the_official_text(book):
     assert (values["T04.ratio"], values["T04.cap_share"]) == (1, 0.2)
     assert values["T16.cap_share"] == values["T17.cap_share"] == 0.1
     assert values["T69.core_districts"] == ["东城区", "西城区"]
+    assert values["T01.quota_share"] == 0.5
+    assert values["T06.max_storey_height_m"] == 2.4
+    assert (values["T33.first_share"], values["T33.max_years"]) == (0.5, 1)
+    assert values["T35.max_years"] == 10
     tiers = values["P5a.tiers"]
     assert {k for k, v in tiers.items() if v == 70} == {"东城区", "西城区"}
     assert {k for k, v in tiers.items() if v == 80} == {
@@ -112,6 +116,8 @@ def test_figures_of_the_official_text(book):
 def test_what_the_text_does_not_give_is_not_invented(book):
     assert book.values["T20.tree_protection_m"] is None
     assert book.values["T11.caps"] is None
+    assert book.values["T15.negative"] is None
+    assert book.values["T15.positive"] is None
 
 
 def test_statutory_terms_are_those_of_decree_55(book):
@@ -269,6 +275,38 @@ def test_a_fact_may_not_ask_what_cannot_be_asked(broken):
     """A question, layer or part that does not exist is a fault of the file, not of a run."""
     problems = broken("subject.toml", 'question = "area"', 'question = "arena"')
     assert any("subject.toml" in p and "area" in p for p in problems)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('same_as = "use"', 'same_as = "uses"', "did you mean: use"),
+        ('"T15.negative"', '"T15.negativ"', "T15.negative"),
+        ('fact = "legacy_class", one_of', 'fact = "legacy_clas", one_of', "legacy_class"),
+        ('is = true, answer = "reserve_library"', 'answer = "reserve_library"', "same_as"),
+        ('same_as = "use", answer', 'same_as = "use", is = true, answer', "give one of"),
+    ],
+)
+def test_a_case_must_hold_one_condition_on_what_there_is(broken, old, new, said):
+    problems = broken("buildings.toml", old, new)
+    assert any("buildings.toml" in p and said.casefold() in p.casefold() for p in problems), (
+        problems
+    )
+
+
+def test_by_case_needs_cases(broken):
+    case = '{ fact = "planned_use", same_as = "use", answer = false }'
+    problems = broken("buildings.toml", case, "")
+    assert any("use_changes" in p for p in problems)
+
+
+def test_only_a_field_has_a_vocabulary(broken):
+    problems = broken(
+        "T08.toml",
+        'fact = "rail_integration"\nis = true',
+        'fact = "hub"\none_of = "cover"\nstrange = "unknown"',
+    )
+    assert any("T08b.hub.strange" in p for p in problems)
 
 
 def test_a_layer_of_a_fact_must_be_a_role(broken):

@@ -7,6 +7,7 @@ meet the plain measuring functions beside this folder. Nothing here knows a rule
 
 from geo_urc.facts.questions import (
     areas,
+    choices,
     demand,
     derived,
     distances,
@@ -35,6 +36,7 @@ __all__ = [
     "SEARCH_M",
     "Context",
     "areas",
+    "choices",
     "demand",
     "derived",
     "distances",

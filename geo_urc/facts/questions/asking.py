@@ -64,6 +64,9 @@ class Context(Protocol):
     def fact(self, name: str) -> Fact:
         """Return another fact of the same subjects."""
 
+    def listed(self, parameter: str, fact: str) -> list[str] | None:
+        """Return the words of a list as a fact spells them; None if they are to be supplied."""
+
     def verdict(self, rule: str) -> Words:
         """Return the verdict words of a rule on the same subjects."""
 
