@@ -308,7 +308,7 @@ def rules_whole(book: Rulebook, lang: Lang) -> None:
                 from geo_urc.policy.model import fact_of
 
                 name = fact_of(leaf)
-                limit = describe.limit(book, rule, leaf)
+                limit = describe.asked(book, rule, leaf)
                 title = describe.fact_title(book, rule.subject or "", name)
                 lines.append(
                     f"  - {title.to(lang)} ({name}) {limit.to(lang) if limit else ''}".rstrip()
