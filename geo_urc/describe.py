@@ -12,7 +12,7 @@ from geo_urc.facts.questions.volumes import NEIGHBOUR_M
 from geo_urc.grounds import definition, grounds_of_fact, grounds_of_rule
 from geo_urc.policy import model
 from geo_urc.policy.rulebook import Rulebook
-from geo_urc.results import UNITS, CatalogueEntry, Conditions, FactLine, RuleInfo
+from geo_urc.results import UNITS, CatalogueEntry, Conditions, FactLine, RuleInfo, negated
 from geo_urc.roles import roles
 from geo_urc.text import Text
 
@@ -131,6 +131,28 @@ def limit(book: Rulebook, rule: model.Rule, leaf: model.Leaf) -> Text | None:
             return Text("各项目均满足自身条件", "each project meets its own conditions")
         case _:
             return None
+
+
+def asked(book: Rulebook, rule: model.Rule, leaf: model.Leaf) -> Text | None:
+    """Return what a condition asks for; of an exception, what must not be so."""
+    words = limit(book, rule, leaf)
+    return negated(words) if words and _is_exception(book, rule, leaf) else words
+
+
+def _is_exception(book: Rulebook, rule: model.Rule, leaf: model.Leaf) -> bool:
+    """Return whether a condition stands under ``unless``, and not under two of them."""
+
+    def found(node: model.Node | None, against: bool) -> bool:
+        match node:
+            case model.AllOf():
+                return any(found(member, against) for member in node.all) or any(
+                    found(member, not against) for member in node.unless
+                )
+            case model.AnyOf():
+                return any(found(member, against) for member in node.any)
+        return node is leaf and against
+
+    return any(found(chosen(n, rule.id, book.values), False) for n in (rule.applies, rule.test))
 
 
 def concern(book: Rulebook, rule: model.Rule) -> Text | None:
@@ -403,6 +425,7 @@ def _fact_line(
     return replace(
         told,
         limit=limit(book, rule, leaf),
+        exception=_is_exception(book, rule, leaf),
         condition=model.condition_name(leaf),
         parameters=tuple(dict.fromkeys([*told.parameters, *named])),
         **asked,

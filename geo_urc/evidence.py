@@ -72,7 +72,7 @@ def _block(
         same(line.column),
         pc.cast(value, pa.string()),
         same(line.unit),
-        same(line.limit.to(lang) if line.limit else None),
+        same(line.asked.to(lang) if line.asked else None),
         margin,
         accuracy,
         table[line.feature_column] if line.feature_column else same(None),

@@ -158,8 +158,8 @@ def _fact_text(
     value = line.worded(row[line.column][0].as_py(), lang)
     margin, accuracy = (column[0].as_py() for column in margin_of(row, info, rule, line))
     parts = [f"{line.title.to(lang)}: {shown(value, line.unit, lang) or words['none']}"]
-    if line.limit:
-        parts.append(f"{words['limit']} {line.limit.to(lang)}")
+    if line.asked:
+        parts.append(f"{words['limit']} {line.asked.to(lang)}")
     if margin is not None:
         parts.append(f"{words['margin']} {shown(margin, line.unit, lang, signed=True)}")
     if accuracy:

@@ -105,14 +105,31 @@ class FactLine:
     """The column in m² of which the value is a share."""
     supply: Text | None = None
     """What to supply where the fact is not known, if several things would do."""
+    exception: bool = False
+    """Whether the condition is one that must not be met."""
     words: tuple[tuple[str, str], ...] = ()
     """Of text with a vocabulary: code and what a reader sees in Chinese."""
 
+    @property
+    def asked(self) -> Text | None:
+        """What the rule asks of the value: the limit, or for an exception that it is not so."""
+        return negated(self.limit) if self.exception and self.limit else self.limit
+
     def worded(self, value: object, lang: Lang) -> object:
         """Return a value as a reader sees it: a code of the vocabulary in words, else itself."""
-        plain = Text(str(value), str(value).replace("_", " "))
-        known = {code: Text(label, plain.en) for code, label in self.words}
-        return known[value].to(lang) if isinstance(value, str) and value in known else value
+        label = dict(self.words).get(value) if isinstance(value, str) else None
+        return value if label is None else Text(label, str(value).replace("_", " ")).to(lang)
+
+
+def negated(limit: Text) -> Text:
+    """Return the words for what must not be so.
+
+    Examples
+    --------
+    >>> negated(Text("居住", "residential")).zh
+    '不属“居住”'
+    """
+    return Text(f"不属“{limit.zh}”", f"not “{limit.en}”")
 
 
 @dataclass(frozen=True)

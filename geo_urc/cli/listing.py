@@ -346,7 +346,7 @@ def rules_whole(book: Rulebook, lang: Lang) -> None:
             )
             for leaf in active_leaves(book, rule):
                 name = fact_of(leaf)
-                limit = describe.limit(book, rule, leaf)
+                limit = describe.asked(book, rule, leaf)
                 title = describe.fact_title(book, rule.subject or "", name)
                 lines.append(
                     f"  - {title.to(lang)} ({name}) {limit.to(lang) if limit else ''}".rstrip()

@@ -134,7 +134,7 @@ def _rule(info: LayerInfo, rule: RuleInfo, table: pa.Table, lang: Lang) -> dict[
                 "column": fact.column,
                 "title": fact.title.to(lang),
                 "unit": _unit(fact.unit, lang),
-                "limit": fact.limit.to(lang) if fact.limit else "",
+                "limit": fact.asked.to(lang) if fact.asked else "",
             }
             for fact in rule.facts
         ],
