@@ -134,11 +134,19 @@ def _reasons(
     """Return why a rule is left open for a subject.
 
     The row holds the reasons of all its open rules, the record those that this rule has in its
-    layer: what is in both is this rule's here. A reason for a person counts where nothing is
-    missing, because what is missing comes first.
+    layer: what is in both is this rule's here. So is a layer or a field that was not given at
+    all, of which rows are silent. A reason for a person counts where nothing is missing, because
+    what is missing comes first.
     """
     counted = results.run.get("concerns", {}).get(info.role, {}).get(entry.id, {})
-    codes = [c for c in _listed(info, row, "reason") if c in counted.get("reasons", {})]
+    sources = results.run.get("inputs", ())
+    given = {field for s in sources if s["role"] == info.role for field in s["fields"]}
+    everywhere = {
+        "layer_missing",
+        *(f"attribute_missing:{f}" for f in entry.facts if f not in given),
+    }
+    told = {*_listed(info, row, "reason"), *everywhere}
+    codes = [code for code in counted.get("reasons", {}) if code in told]
     gaps = [c for c in codes if c.split(":")[0] in _GAPS] or codes
     return "; ".join(reason(code, entry).to(lang) for code in gaps)
 

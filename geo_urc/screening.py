@@ -52,6 +52,9 @@ class SubjectPlan:
         In rulebook order.
     concerns
         Procedural rules that are matched with the subjects.
+    not_given
+        Reasons that hold for every subject alike, because a layer or a field was not given at all:
+        the record has them, the rows would only repeat them.
     facts
         Facts that become columns, each once, in the order in which rules need them.
     columns
@@ -68,6 +71,7 @@ class SubjectPlan:
     info: LayerInfo
     schema: pa.Schema
     concerns: tuple[model.Rule, ...] = ()
+    not_given: frozenset[str] = frozenset()
 
     @cached_property
     def fact_of(self) -> dict[str, str]:
@@ -294,7 +298,10 @@ class Screening:
             rules=tuple(describe.rule_info(book, rule, where, given) for rule in rules),
         )
         schema = pa.schema([pa.field(c.name, types[c.name]) for c in columns])
-        return SubjectPlan(rules, tuple(written), where, info, schema, concerns)
+        read = {name for rule in concerns for name in describe.facts_of(book, rule)}
+        absent = read - book.facts.keys() - source.fields.keys()
+        not_given = frozenset({"layer_missing", *(f"attribute_missing:{name}" for name in absent)})
+        return SubjectPlan(rules, tuple(written), where, info, schema, concerns, not_given)
 
 
 def geometry_type(layer: Layer) -> str:
@@ -345,7 +352,8 @@ def _concerned(plan: SubjectPlan, part: str | None, done: Evaluation) -> np.ndar
     reasons: dict[str, Mask] = {}
     for outcome in found.values():
         for code, mask in _why_open(outcome):
-            reasons[code] = reasons.get(code, False) | mask
+            if code not in plan.not_given:
+                reasons[code] = reasons.get(code, False) | mask
     return verdicts.reason_column(Outcome(np.empty(len(done), np.uint8), reasons))
 
 

@@ -467,12 +467,13 @@ def test_without_the_layer_a_made_up_match_is_open(both, city):
     assert result.parcels["concerned_measures"].tolist() == [""] * 5
     # of the right type; surely not; type missing; type not known; of the right type
     assert result.parcels["concerned_open"].tolist() == ["X02", "", "X02", "X02", "X02"]
+    # the layer that is missing for all is said once, in the record, below
     assert result.parcels["concerned_reason"].tolist() == [
-        "layer_missing",
         "",
-        "layer_missing;attribute_missing:project_type",
-        "layer_missing;value_unrecognised:project_type",
-        "layer_missing",
+        "",
+        "attribute_missing:project_type",
+        "value_unrecognised:project_type",
+        "",
     ]
     assert result.run["concerns"]["parcels"]["X02"] == {
         "matched": 0,
@@ -487,6 +488,20 @@ def test_without_the_layer_a_made_up_match_is_open(both, city):
     assert "an attribute is missing: Type of renewal project" in told
     assert "a layer that the rule needs was not given: blue_lines" in told
     assert "missing" not in result.explain(result.parcels["subject_id"][1], "X02")
+    of_type = result.explain(result.parcels["subject_id"][0], "X02")
+    assert "reasons: a layer that the rule needs was not given: blue_lines\n" in of_type
+
+
+def test_a_field_that_is_not_given_is_said_once_and_explained(both, city):
+    parcels, layers = city
+    result = geo_urc.screen(parcels, layers=layers, rules=both, only=["X02"], lang="en")
+    assert result.parcels["concerned_open"].tolist() == ["", "X02", "X02", "X02", ""]
+    assert result.parcels["concerned_reason"].tolist() == [""] * 5
+    assert result.run["concerns"]["parcels"]["X02"]["reasons"] == {
+        "attribute_missing:project_type": 3
+    }
+    told = result.explain(result.parcels["subject_id"][1], "X02")
+    assert "reasons: an attribute is missing: Type of renewal project\n" in told
 
 
 def test_only_and_the_date_are_told_in_the_catalogue(city):
