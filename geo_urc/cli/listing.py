@@ -130,6 +130,10 @@ def inputs_found(inputs: Inputs, lang: Lang) -> None:
         numbers = (s.records_in, s.records_used, s.repaired, s.unusable, s.records_set_aside)
         table.add_row(s.role, s.path, _short(s.crs), datum, s.encoding, *(str(n) for n in numbers))
     _console.print(table)
+    from geo_urc.inputs.control.wording import finding
+
+    for s in (inputs.parcels.source, *(layer.source for layer in inputs.layers.values())):
+        _console.print(f"[datum] {s.role} ({s.path}): {finding(s).to(lang)}")
     if inputs.rasters:
         _console.print(_raster_table(inputs, lang))
     remarks(inputs, lang, most=50)
