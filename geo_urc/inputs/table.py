@@ -136,8 +136,10 @@ class Control:
     """``wgs84 | gcj02 | bd09``, or the code of another system of metres."""
     against: str = ""
     """``control_points``, or the roles that were compared with, joined by ``;``."""
+    by: str = "names"
+    """``names`` (places that share one) or ``outlines`` (points on edges)."""
     pairs: int = 0
-    """Places that were compared."""
+    """Places, or points on edges, that were compared."""
     shift_m: float | None = None
     bearing_deg: float | None = None
     """Clockwise from north."""

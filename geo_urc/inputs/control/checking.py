@@ -147,7 +147,8 @@ def check(placed: Mapping[str, Placed]) -> dict[str, Control]:
     fitting = [role for role in fitting if placed[role].source.datum != "unknown"]
     for role in _open(found):
         found[role] = _against_layers(placed, role, fitting, found[role])
-    for a, b in combinations(_open(found), 2):
+    declared = [role for role in _open(found) if placed[role].source.datum != "unknown"]
+    for a, b in combinations(declared, 2):
         for one, other in ((a, b), (b, a)):
             said = _disagreement(placed[one], placed[other])
             if said is not None:

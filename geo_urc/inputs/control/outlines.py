@@ -139,6 +139,7 @@ def judge_outlines(
         "fits" if best == declared else "looks_like",
         looks_like=best,
         against=against,
+        by="outlines",
         pairs=len(rows),
         shift_m=moved.shift_m,
         bearing_deg=moved.bearing_deg,

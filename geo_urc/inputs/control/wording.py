@@ -103,7 +103,9 @@ def _given(source: SourceRecord) -> Text:
 
 
 def _measured(control: Control) -> Text:
-    count = Text(f"{control.pairs} 处", f"{control.pairs} places")
+    n = control.pairs
+    by_names = control.by == "names"
+    count = Text(f"{n} 处", f"{n} places") if by_names else Text(f"边线 {n} 点", f"{n} edge points")
     if control.shift_m is None or control.bearing_deg is None or control.spread_m is None:
         return count
     compass = _COMPASS[round(control.bearing_deg / 45.0) % 8]
