@@ -44,7 +44,7 @@ _KINDS = (
     "Unknown", "Point", "LineString", "Polygon", "MultiPoint", "MultiLineString", "MultiPolygon",
     "GeometryCollection",
 )  # fmt: skip
-_DIMENSIONS = ("", " Z", " M", " ZM")
+_DIMENSIONS = ("", " Z")
 _ARC_FILES = (".gpkg", ".fgb")
 
 
@@ -139,7 +139,7 @@ def convert(
         done = []
         for i, one in enumerate(layers):
             work = _Work(one, source, target)
-            _refuse_arcs(out, work)
+            _refuse_what_would_be_lost(out, work)
             _write(partial, work, append=i > 0)
             done.append(work.finished(out))
         for name in tables:
@@ -324,7 +324,8 @@ class _Work:
         if len(codes) != 1:
             return "Unknown"
         flat, kind = divmod(next(iter(codes)), 1000)
-        return _KINDS[kind] + _DIMENSIONS[flat] if kind < len(_KINDS) else "Unknown"
+        told = kind < len(_KINDS) and flat < len(_DIMENSIONS)
+        return _KINDS[kind] + _DIMENSIONS[flat] if told else "Unknown"
 
     def _move(self, x: Numbers, y: Numbers) -> tuple[Numbers, Numbers]:
         flat = geographic(self.system)
@@ -417,14 +418,20 @@ def _check_ending(out: Path) -> None:
         )
 
 
-def _refuse_arcs(out: Path, work: _Work) -> None:
-    if out.suffix.lower() in _ARC_FILES or all(code % 1000 < 8 for code in work.codes):
-        return
-    what = Text(
-        f"图层 {work.opened.name} 含圆弧，此格式存不下。",
-        f"the layer {work.opened.name} has arcs, which this format cannot hold.",
-    )
-    raise OutputError(Problem(str(out), what, Text("请写成 .gpkg。", "Write a .gpkg.")))
+def _refuse_what_would_be_lost(out: Path, work: _Work) -> None:
+    """Raise OutputError if the format would drop arcs, heights or measures."""
+    ending, codes = out.suffix.lower(), work.codes
+    arcs = ending not in _ARC_FILES and any(code % 1000 >= 8 for code in codes)
+    measures = ending == ".geojson" and any(code >= 2000 for code in codes)
+    # GDAL's FlatGeobuf writes a layer of several types flat.
+    heights = ending == ".fgb" and work.kind == "Unknown" and any(code >= 1000 for code in codes)
+    if arcs or measures or heights:
+        name = work.opened.name
+        what = Text(
+            f"图层 {name} 的圆弧、高程或度量值（Z、M）在此格式中会丢失。",
+            f"the layer {name} has arcs, heights or measures that this format would lose.",
+        )
+        raise OutputError(Problem(str(out), what, Text("请写成 .gpkg。", "Write a .gpkg.")))
 
 
 def _write(path: Path, work: _Work, *, append: bool) -> None:

@@ -35,6 +35,9 @@ _SAME_SYSTEM_M = 10.0
 """Systems that put the coordinates this near to each other are one for this purpose."""
 _METRES_A_DEGREE = 111_195.0
 
+Tried = dict[str, tuple[Numbers, Numbers]]
+"""What coordinates might be on → longitudes and latitudes, if so."""
+
 
 @dataclass
 class Placed:
@@ -87,7 +90,7 @@ class Placed:
         """Name of the declared datum among those that are tried."""
         return self.source.datum if self.source.datum in ("gcj02", "bd09") else "wgs84"
 
-    def tried(self, lon: Numbers, lat: Numbers) -> dict[str, tuple[Numbers, Numbers]]:
+    def tried(self, lon: Numbers, lat: Numbers) -> Tried:
         """Return where coordinates would lie on each datum, and in each other usual system.
 
         Parameters
@@ -98,7 +101,7 @@ class Placed:
         declared = cast(Datum, self.declared)
         stored = shift(lon, lat, "wgs84", declared)
         datums: tuple[Datum, ...] = ("wgs84", "gcj02", "bd09")
-        found = {datum: shift(*stored, datum, "wgs84") for datum in datums}
+        found: Tried = {datum: shift(*stored, datum, "wgs84") for datum in datums}
         system = read_system(self.source.role, self.source.crs)
         if system.is_projected and declared == "wgs84":
             found |= _in_other_systems(system, lon, lat)
@@ -225,14 +228,12 @@ def _sample(parcels: SubjectSource) -> Features:
     return joined_features(runs or [parcels.empty().features])
 
 
-def _in_other_systems(
-    system: pyproj.CRS, lon: Numbers, lat: Numbers
-) -> dict[str, tuple[Numbers, Numbers]]:
+def _in_other_systems(system: pyproj.CRS, lon: Numbers, lat: Numbers) -> Tried:
     """Return where the metres of a system would lie, were they of another usual one."""
     if not len(lon):
         return {}
     x, y = conversion(geographic(system), system).transform(lon, lat)
-    found = {}
+    found: Tried = {}
     for code in candidates(float(np.median(x)), float(np.median(y))):
         other = read_system(code, code)
         at = conversion(other, geographic(other)).transform(x, y)
