@@ -13,7 +13,7 @@ import pyproj
 
 from geo_urc.errors import CrsError, Problem
 from geo_urc.inputs.control import wording
-from geo_urc.inputs.control.judging import judge
+from geo_urc.inputs.control.judging import FEWEST_PAIRS, judge, too_few
 from geo_urc.inputs.control.outlines import Outlines, judge_outlines, outlines_of
 from geo_urc.inputs.control.places import NOWHERE, Places, control_kind, control_points, places_of
 from geo_urc.inputs.datum import Datum, shift
@@ -76,6 +76,12 @@ class Placed:
     def outlines(self) -> Outlines | None:
         """A sample of its edges, in degrees too; None if it has none."""
         return outlines_of(self.features, self._degrees)
+
+    @cached_property
+    def tried_outlines(self) -> Tried:
+        """The points on its edges, on each datum; they are asked for beside every other layer."""
+        edges = self.outlines
+        return {} if edges is None else self.tried(edges.lon, edges.lat)
 
     def _degrees(self, x: Numbers, y: Numbers) -> tuple[Numbers, Numbers]:
         return conversion(self.plane, geographic(self.plane)).transform(x, y)
@@ -165,6 +171,8 @@ def _open(found: Mapping[str, Control]) -> list[str]:
 
 def _by_name(one: Placed, truth: Places, against: str = "control_points") -> Control:
     mine, theirs = one.places.shared_with(truth)
+    if len(mine.names) < FEWEST_PAIRS:  # the usual case, and there may be many layers
+        return too_few(len(mine.names), against)
     tried = one.tried(mine.x, mine.y)
     return judge(tried, (theirs.x, theirs.y), one.declared, against)
 
@@ -190,7 +198,7 @@ def _against_layers(
 def _by_outline(one: Placed, other: Placed) -> Control | None:
     if other.outlines is None or one.outlines is None:
         return None
-    return judge_outlines(one.outlines, one.tried, other.outlines, one.declared, other.source.role)
+    return judge_outlines(one.tried_outlines, other.outlines, one.declared, other.source.role)
 
 
 def _disagreement(one: Placed, other: Placed) -> Control | None:

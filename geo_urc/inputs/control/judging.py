@@ -81,6 +81,11 @@ def differences(lon: Numbers, lat: Numbers, true_lon: Numbers, true_lat: Numbers
     return Differences(*middle, spread, float(error))
 
 
+def too_few(pairs: int, against: str) -> Control:
+    """Return that there is too little to compare."""
+    return Control("not_sure", pairs=pairs, against=against, why="too_few")
+
+
 def _east_north(
     lon: Numbers, lat: Numbers, true_lon: Numbers, true_lat: Numbers
 ) -> tuple[Numbers, Numbers]:
@@ -122,7 +127,7 @@ def judge(
     truth = truth[0][near], truth[1][near]
     pairs = int(near.sum())
     if pairs < FEWEST_PAIRS:
-        return Control("not_sure", pairs=pairs, against=against, why="too_few")
+        return too_few(pairs, against)
     found = {name: differences(*at, *truth) for name, at in tried.items()}
     best, *others = sorted(found, key=lambda name: found[name].shift_m)
     as_declared = found[declared]

@@ -45,7 +45,6 @@ _METRES_A_DEGREE = 111_195.0
 _SCALE = np.array([_METRES_A_DEGREE * np.cos(np.radians(40.0)), _METRES_A_DEGREE])
 
 ToDegrees = Callable[[Numbers, Numbers], tuple[Numbers, Numbers]]
-Tried = Callable[[Numbers, Numbers], Mapping[str, tuple[Numbers, Numbers]]]
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ class Outlines:
 
 
 def outlines_of(features: Features, to_degrees: ToDegrees) -> Outlines | None:
-    """Return a layer's edges; None if it has lines and areas none."""
+    """Return a layer's edges, from metres; None if there are too few to tell anything by."""
     shapes = features.geometry[~shapely.is_missing(features.geometry)]
     dimension = shapely.get_dimensions(shapes)
     shapes = shapes[dimension >= 1]
@@ -89,6 +88,9 @@ def outlines_of(features: Features, to_degrees: ToDegrees) -> Outlines | None:
     merged = shapely.line_merge(lines)
     points = shapely.line_interpolate_point(merged[owner], (nth + 0.5) * spacing)
     points = points[~shapely.is_missing(points) & ~shapely.is_empty(points)]
+    west, south, east, north = shapely.total_bounds(points)
+    if len(points) < FEWEST_ON_EDGE or np.hypot(east - west, north - south) < LEAST_EXTENT_M:
+        return None
     lon, lat = to_degrees(shapely.get_x(points), shapely.get_y(points))
     return Outlines(lon, lat, _edges(_spread(shapes, _EDGED_FEATURES), to_degrees))
 
@@ -110,9 +112,20 @@ def _edges(shapes: np.ndarray, to_degrees: ToDegrees) -> Numbers:
 
 
 def judge_outlines(
-    mine: Outlines, tried: Tried, theirs: Outlines, declared: str, against: str
+    tried: Mapping[str, tuple[Numbers, Numbers]], theirs: Outlines, declared: str, against: str
 ) -> Control | None:
     """Return the datum under which a layer's edges lie on those of another that fits.
+
+    Parameters
+    ----------
+    tried
+        What the coordinates might be on → longitudes and latitudes of the edge points, if so.
+    theirs
+        The other layer.
+    declared
+        The one of ``tried`` that is declared or assumed.
+    against
+        The other layer's role.
 
     Returns
     -------
@@ -120,8 +133,9 @@ def judge_outlines(
         ``fits`` or ``looks_like``; None where it cannot be told. Shift and spread are taken
         between the edge points under the datum found and as declared.
     """
-    at = tried(mine.lon, mine.lat)
-    points = {name: shapely.points(np.column_stack(place) * _SCALE) for name, place in at.items()}
+    points = {
+        name: shapely.points(np.column_stack(place) * _SCALE) for name, place in tried.items()
+    }
     on_edge = {name: _near(theirs.tree, spots, NEAR_EDGE_M) for name, spots in points.items()}
     best, *others = sorted(on_edge, key=lambda name: -len(on_edge[name]))
     rows = on_edge[best]
@@ -134,7 +148,7 @@ def judge_outlines(
     west, south, east, north = shapely.total_bounds(points[best][rows])
     if np.hypot(east - west, north - south) < LEAST_EXTENT_M:
         return None
-    moved = differences(*(a[rows] for a in at[declared]), *(a[rows] for a in at[best]))
+    moved = differences(*(a[rows] for a in tried[declared]), *(a[rows] for a in tried[best]))
     return Control(
         "fits" if best == declared else "looks_like",
         looks_like=best,
