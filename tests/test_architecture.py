@@ -27,7 +27,7 @@ ARROW = [
     {"screening", "pricing"},
     {"record", "outputs", "evidence", "changes", "comparison"},
     {"wording"},
-    {"run", "stored", "explaining", "sweep"},
+    {"run", "stored", "explaining", "sweep", "conversion"},
     {"api"},
     {"cli"},
 ]

@@ -20,6 +20,7 @@ from geo_urc.verdicts import LABELS
 
 if TYPE_CHECKING:
     from geo_urc.comparison import Comparison
+    from geo_urc.conversion import Converted
     from geo_urc.inputs.table import Inputs
     from geo_urc.results import Sweep
     from geo_urc.run import Request
@@ -130,6 +131,10 @@ def inputs_found(inputs: Inputs, lang: Lang) -> None:
         numbers = (s.records_in, s.records_used, s.repaired, s.unusable, s.records_set_aside)
         table.add_row(s.role, s.path, _short(s.crs), datum, s.encoding, *(str(n) for n in numbers))
     _console.print(table)
+    from geo_urc.inputs.control.wording import finding
+
+    for s in (inputs.parcels.source, *(layer.source for layer in inputs.layers.values())):
+        _console.print(f"[datum] {s.role} ({s.path}): {finding(s).to(lang)}")
     if inputs.rasters:
         _console.print(_raster_table(inputs, lang))
     remarks(inputs, lang, most=50)
@@ -165,6 +170,30 @@ def _raster_table(inputs: Inputs, lang: Lang) -> Table:
 
 def _short(crs: str) -> str:
     return crs if len(crs) < 20 else f"{crs[:17]}…"
+
+
+def converted(done: Sequence[Converted], out: Path, lang: Lang) -> None:
+    """Print what became of each layer of a file that was taken to another datum."""
+    for one in done:
+        bare, unread = one.without_geometry, one.unread
+        _say(
+            Text(
+                f"{one.layer}：{one.records} 条记录，{one.moved} 个顶点平均移动 "
+                f"{one.mean_shift_m:.1f} 米，往返误差不超过 {one.round_trip_m * 1000:.3f} 毫米；"
+                f"坐标系 {one.crs}。"
+                + (f"{bare} 条没有图形。" if bare else "")
+                + (f"{unread} 条无法读取，不在输出中。" if unread else ""),
+                f"{one.layer}: {one.records} records, {one.moved} vertices moved by "
+                f"{one.mean_shift_m:.1f} m on average, there and back within "
+                f"{one.round_trip_m * 1000:.3f} mm; system {one.crs}."
+                + (f" {bare} have no geometry." if bare else "")
+                + (f" {unread} could not be read and are missing." if unread else ""),
+            ),
+            lang,
+        )
+        for note in one.notes:
+            _say(Text(f"  注意：{note.zh}", f"  Note: {note.en}"), lang)
+    _console.print(str(out))
 
 
 def rules_ready(inputs: Inputs, book: Rulebook, lang: Lang) -> None:

@@ -309,6 +309,43 @@ def price(
     return SET_ASIDE if anything_set_aside(inputs) else DONE
 
 
+@cli.command("datum")
+@click.argument("given", metavar="IN")
+@click.argument("out", type=click.Path(path_type=Path), metavar="OUT")
+@click.option("--from", "source", required=True, type=options.DATUMS, help="原基准 / given datum")
+@click.option("--to", "target", required=True, type=options.DATUMS, help="目标基准 / wanted datum")
+@click.option(
+    "--crs", help="输入没有或标错坐标系时写明 / system of IN, if it has none or a wrong one"
+)
+@click.option("--x", help="CSV 的经度或东坐标列 / column of a CSV")
+@click.option("--y", help="CSV 的纬度或北坐标列 / column of a CSV")
+@click.option("--encoding", help="文字编码，如 gbk / encoding of the text")
+@options.overwrite
+@options.shared(options.lang, options.debug)
+def datum_command(
+    given: str,
+    out: Path,
+    source: Any,
+    target: Any,
+    crs: str | None,
+    x: str | None,
+    y: str | None,
+    encoding: str | None,
+    overwrite: bool,
+    lang: Lang,
+    debug: bool,
+) -> int:
+    """转换坐标基准 / convert a file between GCJ-02, BD-09, WGS 84 and CGCS2000."""
+    from geo_urc.cli import listing
+    from geo_urc.conversion import convert
+
+    done = convert(
+        given, out, source, target, crs=crs, x=x, y=y, encoding=encoding, overwrite=overwrite
+    )
+    listing.converted(done, out, lang)
+    return SET_ASIDE if any(one.unread for one in done) else DONE
+
+
 @cli.group()
 def rules() -> None:
     """规则库 / the rulebook."""

@@ -15,6 +15,8 @@ import click
 # --lang              all
 # --debug             all
 
+DATUMS = click.Choice(["wgs84", "cgcs2000", "gcj02", "bd09"])
+
 lang = click.option(
     "--lang",
     type=click.Choice(["zh", "en"]),

@@ -21,7 +21,7 @@ import shapely
 
 from geo_urc.errors import CrsError, Problem
 from geo_urc.inputs.datum import Datum, shift
-from geo_urc.inputs.extent import candidates, check_extent
+from geo_urc.inputs.extent import candidates, check_extent, refuse_nameless
 from geo_urc.inputs.systems import (
     Numbers,
     beijing_grid,
@@ -45,6 +45,7 @@ __all__ = [
     "evaluation_crs",
     "output",
     "plan",
+    "refuse_nameless",
 ]
 
 EVALUATION_CRS = "EPSG:4548"

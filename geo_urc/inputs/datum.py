@@ -75,18 +75,19 @@ def _level(datum: Datum) -> int:
 
 def _wgs_to_gcj(lon: Degrees, lat: Degrees) -> tuple[Degrees, Degrees]:
     moved = _gcj_formula(lon, lat)
-    inside = _in_gcj_box(lon, lat)
+    inside = in_gcj_box(lon, lat)
     return np.where(inside, moved[0], lon), np.where(inside, moved[1], lat)
 
 
 def _gcj_to_wgs(lon: Degrees, lat: Degrees) -> tuple[Degrees, Degrees]:
     # The bare formula is undone, without the box, so that the search meets no jump.
     moved = _undo(_gcj_formula, lon, lat)
-    inside = _in_gcj_box(lon, lat)
+    inside = in_gcj_box(lon, lat)
     return np.where(inside, moved[0], lon), np.where(inside, moved[1], lat)
 
 
-def _in_gcj_box(lon: Degrees, lat: Degrees) -> npt.NDArray[np.bool_]:
+def in_gcj_box(lon: Degrees, lat: Degrees) -> npt.NDArray[np.bool_]:
+    """Return which points lie in the box around China outside which GCJ-02 moves nothing."""
     west, south, east, north = _GCJ_BOX
     return (lon >= west) & (lon <= east) & (lat >= south) & (lat <= north)
 

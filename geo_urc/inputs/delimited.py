@@ -35,31 +35,15 @@ def open_delimited(path: Path, request: Request) -> Source:
     text = as_utf8(path, request)
     table = open_table(text.path, request)
     names = table.schema.names
-    given = (request.x, request.y)
-    for column in given:
-        if column is not None and column not in names:
-            what = Text(f"没有坐标列“{column}”。", f'has no coordinate column "{column}".')
-            raise request.fault(what, suggestion(column, names))
-    wkt = None if given[0] else _first(names, _WKT)
-    x, y = given if given[0] else (_first(names, _X), _first(names, _Y))
-    if wkt is None and (x is None or y is None):
-        if request.table_will_do:
-            return replace(
-                table, encoding=text.codec, notes=text.notes, salvage=None, keep=text.keep
-            )
-        what = Text("没有坐标列或 WKT 列。", "has no coordinate columns and no WKT column.")
-        fix = Text(
-            f"请用 x、y 指定（现有列：{'、'.join(names)}）；面要素请提供 WKT 列。",
-            f"Name them with x and y (columns: {', '.join(names)}); polygons need a WKT column.",
-        )
-        raise request.fault(what, fix)
-    geometry = [wkt] if wkt is not None else [str(x), str(y)]
+    geometry = geometry_columns(names, request)
+    if not geometry:
+        return replace(table, encoding=text.codec, notes=text.notes, salvage=None, keep=text.keep)
 
     def records(rows: int, columns: Sequence[str] | None) -> Iterator[Records]:
         wanted = names if columns is None else list(columns)
         for batch, _ in table.records(rows, list(dict.fromkeys([*wanted, *geometry]))):
             shapes = [batch.column(c) for c in geometry]
-            wkb = _from_wkt(*shapes) if wkt is not None else _from_xy(*shapes)
+            wkb = _from_wkt(*shapes) if len(geometry) == 1 else _from_xy(*shapes)
             yield Records(batch.select(wanted), wkb)
 
     return replace(
@@ -72,6 +56,35 @@ def open_delimited(path: Path, request: Request) -> Source:
         salvage=None,
         keep=text.keep,
     )
+
+
+def geometry_columns(names: Sequence[str], request: Request) -> list[str]:
+    """Return the columns that hold the geometry: one of WKT, or x and y.
+
+    None of them are returned where a table will do and there are none.
+
+    Raises
+    ------
+    LayerError
+        If a column that the user named is not there, or none looks like one.
+    """
+    given = (request.x, request.y)
+    for column in given:
+        if column is not None and column not in names:
+            what = Text(f"没有坐标列“{column}”。", f'has no coordinate column "{column}".')
+            raise request.fault(what, suggestion(column, names))
+    wkt = None if given[0] else _first(names, _WKT)
+    x, y = given if given[0] else (_first(names, _X), _first(names, _Y))
+    if wkt is None and (x is None or y is None):
+        if request.table_will_do:
+            return []
+        what = Text("没有坐标列或 WKT 列。", "has no coordinate columns and no WKT column.")
+        fix = Text(
+            f"请用 x、y 指定（现有列：{'、'.join(names)}）；面要素请提供 WKT 列。",
+            f"Name them with x and y (columns: {', '.join(names)}); polygons need a WKT column.",
+        )
+        raise request.fault(what, fix)
+    return [wkt] if wkt is not None else [str(x), str(y)]
 
 
 def _first(names: Sequence[str], usual: Sequence[str]) -> str | None:

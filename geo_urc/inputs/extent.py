@@ -18,6 +18,16 @@ _USUAL = (
     "EPSG:4490", "EPSG:4548", "EPSG:4527", "EPSG:32650", "EPSG:4498", "EPSG:4547",
     "EPSG:4549", "EPSG:4526", "EPSG:4528", "EPSG:3857",
 )  # fmt: skip
+_LOCAL = (
+    Text(
+        "它们像是没有配准的局部坐标。",
+        "They look like local coordinates, from a free origin.",
+    ),
+    Text(
+        "请先将数据配准到 CGCS2000（如 EPSG:4548）。",
+        "Georeference the data, to CGCS2000 (such as EPSG:4548).",
+    ),
+)
 
 
 def check_extent(
@@ -79,6 +89,43 @@ def check_extent(
     )
 
 
+def refuse_nameless(where: str, bounds: npt.ArrayLike) -> None:
+    """Raise CrsError for coordinates without a system, saying which one they would fit.
+
+    Returns without an error where there is nothing to look at.
+    """
+    boxes = np.asarray(bounds, np.float64).reshape(-1, 4)
+    boxes = boxes[np.isfinite(boxes).all(axis=1)]
+    if not len(boxes):
+        return
+    x, y = np.median((boxes[:, :2] + boxes[:, 2:]) / 2.0, axis=0).tolist()
+    if codes := candidates(x, y):
+        cause, fix = _nameless(codes, swapped=False)
+    elif codes := candidates(y, x):
+        cause, fix = _nameless(codes, swapped=True)
+    elif max(abs(x), abs(y)) < _LOCAL_M:
+        cause, fix = _LOCAL
+    else:
+        return
+    problem = Text(f"没有坐标系。{cause.zh}", f"There is no coordinate system. {cause.en}")
+    raise CrsError(Problem(where, problem, fix))
+
+
+def _nameless(codes: list[str], *, swapped: bool) -> tuple[Text, Text]:
+    zh, en = "、".join(codes), " or ".join(codes)
+    fit = Text("（两轴对调）", ", with the axes swapped") if swapped else Text("", "")
+    swap = Text("，并对调 x 和 y", ", and swap x and y") if swapped else Text("", "")
+    return (
+        Text(f"坐标与 {zh} 相符{fit.zh}。", f"The coordinates fit {en}{fit.en}."),
+        Text(
+            f'若来源确认，请设置 crs = "{codes[0]}"{swap.zh}；取自网络地图的另设 '
+            'datum = "gcj02" 或 "bd09"。',
+            f'If their source agrees, set crs = "{codes[0]}"{swap.en}; and datum = "gcj02" or '
+            '"bd09" if they come from a web map.',
+        ),
+    )
+
+
 def candidates(x: float, y: float) -> list[str]:
     """Return the usual systems in which a point lies in Beijing, the likeliest first.
 
@@ -106,16 +153,7 @@ def _likely_cause(declared: pyproj.CRS, x: float, y: float) -> tuple[Text, Text]
     if codes := candidates(y, x):
         return _another_system(declared, codes, swapped=True)
     if max(abs(x), abs(y)) < _LOCAL_M and not _may_be_degrees(declared, x, y):
-        return (
-            Text(
-                "它们像是没有配准的局部坐标。",
-                "They look like local coordinates, from a free origin.",
-            ),
-            Text(
-                "请先将数据配准到 CGCS2000（如 EPSG:4548）。",
-                "Georeference the data, to CGCS2000 (such as EPSG:4548).",
-            ),
-        )
+        return _LOCAL
     return (
         Text("常用坐标系均不相符。", "No usual system fits either."),
         Text(

@@ -10,6 +10,7 @@ from typing import Any
 
 from geo_urc.errors import CrsError, LayerError, Problem
 from geo_urc.inputs import crs
+from geo_urc.inputs.control import with_control
 from geo_urc.inputs.encoding import codec_of
 from geo_urc.inputs.frames import is_frame, is_plain_frame, open_frame
 from geo_urc.inputs.layers import as_layer, with_coverage
@@ -53,7 +54,8 @@ def read_inputs(
         Roles that rules ask for; other layers are not read, unless they are another's
         coverage. None reads all.
     strict : bool
-        Whether a datum that is only assumed counts as unknown.
+        Whether a datum that is only assumed counts as unknown, and one that the control
+        check contradicts is an error.
     main_role : str
         What the parcels are, if not parcels; ``[layers.ROLE]`` then says how to read them.
     table_will_do : bool
@@ -111,13 +113,14 @@ def read_inputs(
             )
     faults.raise_all()
     assert subjects is not None  # else there were faults
-    return Inputs(
+    inputs = Inputs(
         parcels=subjects,
         layers=covered,
         rasters=rasters,
         parameters=settings.rules,
         evaluation_crs=evaluation_crs,
     )
+    return with_control(inputs, strict=strict)
 
 
 @dataclass

@@ -163,6 +163,8 @@ def open_subjects(
 
     _refuse_if_nothing_is_left(found, where)
     system = evaluation_crs if file.placeless else _system(file, entry, found)
+    if not system:
+        crs.refuse_nameless(where, found.bounds)
     plan = crs.plan(where, system, entry.datum, evaluation_crs)
     crs.check_extent(where, plan.source, entry.datum, found.bounds)
 

@@ -122,6 +122,39 @@ class Notice:
 
 
 @dataclass(frozen=True)
+class Control:
+    """What comparing a layer's named places with others says of its declared datum.
+
+    Shift, bearing and spread are of the layer as declared: from where its places belong to
+    where it has them.
+    """
+
+    verdict: str
+    """``fits`` | ``looks_like`` | ``displaced`` (fits no datum) | ``disagrees`` (with another
+    layer, and nothing tells which is wrong) | ``not_sure``."""
+    looks_like: str | None = None
+    """``wgs84 | gcj02 | bd09``, or the code of another system of metres."""
+    against: str = ""
+    """``control_points``, or the roles that were compared with, joined by ``;``."""
+    by: str = "names"
+    """``names`` (places that share one) or ``outlines`` (points on edges)."""
+    pairs: int = 0
+    """Places, or points on edges, that were compared."""
+    shift_m: float | None = None
+    bearing_deg: float | None = None
+    """Clockwise from north."""
+    spread_m: float | None = None
+    """Half the differences lie within this of their middle."""
+    why: str | None = None
+    """With ``not_sure``: ``too_few`` | ``scattered`` | ``between``."""
+
+    @property
+    def contradicts(self) -> bool:
+        """Whether the declared or assumed datum cannot be right."""
+        return self.verdict in ("looks_like", "displaced", "disagrees")
+
+
+@dataclass(frozen=True)
 class SourceRecord:
     """What ``run.json`` says of one input file."""
 
@@ -152,6 +185,8 @@ class SourceRecord:
     """Catalogue field → the user's column."""
     converted: tuple[str, ...] = ()
     """Columns whose values were changed by `units` or `values` on the way to the field."""
+    control: Control | None = None
+    """What the control check says of the datum; None before it was made."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geo_urc.errors import CrsError
-from geo_urc.inputs.crs import candidates, check_extent, evaluation_crs, output, plan
+from geo_urc.inputs.crs import (
+    candidates,
+    check_extent,
+    evaluation_crs,
+    output,
+    plan,
+    refuse_nameless,
+)
 from geo_urc.inputs.datum import shift
 
 GEOD = pyproj.Geod(ellps="GRS80")
@@ -381,6 +388,27 @@ def test_layer_elsewhere_is_refused_with_the_likely_cause(crs, bounds, words):
     assert all(word in en for word in words)
     assert "not near Beijing" in en and "不在北京" in zh
     assert refused(check_extent, "a.gpkg", crs, None, [bounds] * 3) == (zh, en)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "words"),
+    [
+        (IN_4548, ["EPSG:4548", "EPSG:32650", 'crs = "EPSG:4548"']),
+        (IN_4527, ['crs = "EPSG:4527"']),
+        (IN_DEGREES, ['crs = "EPSG:4490"', "gcj02"]),
+        (swapped(IN_4548), ["axes swapped", 'crs = "EPSG:4548", and swap x and y']),
+        ((0, 0, 900, 700), ["local coordinates", "Georeference"]),
+    ],
+)
+def test_coordinates_without_a_system_are_refused_with_what_they_fit(bounds, words):
+    zh, en = refused(refuse_nameless, "a.shp", bounds)
+    assert all(word in en for word in ["no coordinate system", *words])
+    assert "没有坐标系" in zh
+
+
+def test_coordinates_without_a_system_that_fit_nothing_are_left_to_the_general_refusal():
+    refuse_nameless("a.shp", (5e7, 5e7, 5.1e7, 5.1e7))
+    refuse_nameless("a.shp", np.empty((0, 4)))
 
 
 def test_candidates_are_named_for_a_bare_point():
