@@ -569,6 +569,16 @@ def _fact_faults(book: Rulebook, name: str, fact: model.Fact) -> Iterator[Proble
     catalogue = roles()
     known = {*book.facts, *book.values, *(f for role in catalogue.values() for f in role.fields)}
     where = f"{book.origin[name]}: {name}"
+    taken = [role.id for role in catalogue.values() if name in role.fields]
+    if taken:  # it would stand before what the user states
+        yield Problem(
+            where,
+            Text(
+                f"与图层角色 {'、'.join(taken)} 的字段同名。",
+                f"has the name of a field of the layer role {', '.join(taken)}.",
+            ),
+            Text("改用别的名称。", "Give it another name."),
+        )
     if fact.question not in model.QUESTIONS:
         yield Problem(where, *_not_there("问题", "question", fact.question, model.QUESTIONS))
     for key in ("layer", "special", "besides", "network"):

@@ -422,3 +422,8 @@ def test_setting_the_built_in_value_is_no_change(book):
 
 def test_every_file_is_found(book):
     assert {Path(p).stem for p in FILES} == set(book.measures)
+
+
+def test_a_fact_may_not_stand_before_a_field(broken):
+    problems = broken("rail.toml", "[rail_nearest]", "[market_price_yuan]")
+    assert any("rail.toml" in p and "projects" in p for p in problems)
