@@ -106,7 +106,7 @@ def test_a_parameter_of_related_subjects(city, book):
     [
         ("T08a.radius_m=450:1000:110", ["T08a"]),
         ("T08a.cover=share,any,centroid", ["T08a"]),
-        ("T20.cap_share=0.2,0.3", ["T20"]),
+        ("T20.cap_share=0.2,0.3", ["T20", "T20b"]),
         ("P5b.none_share=0,0.1,0.2", ["P5b"]),
     ],
 )

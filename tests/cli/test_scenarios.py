@@ -90,6 +90,7 @@ def test_diff_explains_a_scenario(urc, screen, overlay, city):
         ("A-3", "T08a"): ("ineligible", "eligible", "parameter"),
         ("A-4", "T08a"): ("ineligible", "review", "parameter"),
         ("green_spaces-1", "T20"): ("unknown", "ineligible", "parameter"),
+        ("underground_projects-1", "T20b"): ("eligible", "ineligible", "parameter"),
     }
 
 

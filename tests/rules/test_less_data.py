@@ -29,7 +29,7 @@ def on_attributes_alone(page):
 
 ALONE = {page["rule"]: page for page in PAGES if on_attributes_alone(page)}
 DECIDED = ("eligible", "ineligible", "not_applicable")
-OPTIONAL = {("T01", "city_quota_m2"), ("T05", "other_added_m2")}
+OPTIONAL = {("T01", "city_quota_m2"), ("T05", "other_added_m2"), ("T29", "extension_years")}
 
 
 def subjects(page):
