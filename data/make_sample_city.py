@@ -193,20 +193,23 @@ def roads(grid: list[Column]) -> gpd.GeoDataFrame:
     gaps = [[(a + b) / 2 for (_, a), (b, _) in itertools.pairwise(ys)] for *_, ys in grid]
     middle = [(a + b) / 2 for (_, a, _), (b, _, _) in itertools.pairwise(grid)]
     bed = RIVER.buffer(60)
+    joined = set()
     for k, x in enumerate(middle):
-        at = sorted({*gaps[k], *gaps[k + 1]})
+        at = [corner(x, y) for y in sorted({*gaps[k], *gaps[k + 1]})]
         runs: list[list[tuple[float, float]]] = [[]]
-        for a, b in itertools.pairwise([corner(x, y) for y in at]):
+        for a, b in itertools.pairwise(at):
             if LineString([a, b]).intersects(bed):
                 runs.append([])
             else:
                 runs[-1] = [*(runs[-1] or [a]), b]
-        shut = "否" if k == 2 else "是"
-        lines += [(f"经{k + 1}街", shut, LineString(run)) for run in runs if run]
+        for run in filter(None, runs):
+            joined.update(run)
+            lines.append((f"经{k + 1}街", "否" if k == 2 else "是", LineString(run)))
     for k, (west, east) in enumerate(itertools.pairwise(middle)):
         for j, y in enumerate(gaps[k + 1]):
             street = LineString([corner(x, y) for x in np.linspace(west, east, 5)])
-            if j % 4 == 3 or not street.intersects(bed):
+            bridge = j % 4 == 3 or not street.intersects(bed)
+            if bridge and joined.issuperset([street.coords[0], street.coords[-1]]):
                 lines.append((f"纬{j + 1}街", "是", street))
     return frame([r[2] for r in lines], 名称=[r[0] for r in lines], 可步行=[r[1] for r in lines])
 
