@@ -186,7 +186,7 @@ def plots(rng: np.random.Generator, taken: Any) -> tuple[list[Polygon], list[Col
 def roads(grid: list[Column]) -> gpd.GeoDataFrame:
     """Return the streets between the blocks: whole ones north, pieces east, joined at vertices.
 
-    Only avenues cross the river; the third street from the west is closed to walkers.
+    Only avenues cross the river; the easternmost street is closed to walkers.
     """
     lines: list[tuple[str, str, LineString]] = []
     corner = lambda x, y: tuple(np.round(warp(np.array([[x, y]])), 2)[0].tolist())
@@ -204,7 +204,7 @@ def roads(grid: list[Column]) -> gpd.GeoDataFrame:
                 runs[-1] = [*(runs[-1] or [a]), b]
         for run in filter(None, runs):
             joined.update(run)
-            lines.append((f"经{k + 1}街", "否" if k == 2 else "是", LineString(run)))
+            lines.append((f"经{k + 1}街", "否" if k == len(middle) - 1 else "是", LineString(run)))
     for k, (west, east) in enumerate(itertools.pairwise(middle)):
         for j, y in enumerate(gaps[k + 1]):
             street = LineString([corner(x, y) for x in np.linspace(west, east, 5)])
