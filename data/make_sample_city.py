@@ -3,13 +3,16 @@
     python data/make_sample_city.py [FOLDER]
 
 The plan is drawn by hand (river, parks, lines, districts); streets, blocks and parcels are cut
-by a seeded generator; a few dozen objects with fixed ids are put in on purpose, so that every
-rule gives every verdict that it can. Metres east and north of ORIGIN in EPSG:4548.
+by a seeded generator; some two hundred objects with fixed ids are put in on purpose, so that every
+rule gives every verdict that it can: those whose place matters are drawn here, those whose
+attributes matter are listed in sample_objects.toml. Metres east and north of ORIGIN in EPSG:4548.
 """
 
 from __future__ import annotations
 
+import itertools
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +20,22 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pyogrio
+import rasterio
 import shapely
 from pyproj import Transformer
 from shapely import LineString, Point, Polygon, box
 from shapely.affinity import translate
 
 from geo_urc.inputs.datum import shift
+from geo_urc.roles import roles
 
 SEED, DATE = 20261123, "2026-11-23"
 ORIGIN = (455_000.0, 4_411_000.0)
 CRS = "EPSG:4548"
 HERE = Path(__file__).parent / "sample"
+OBJECTS = tomllib.loads(Path(__file__).with_name("sample_objects.toml").read_text("utf-8"))
+BY_HAND = {"LAYERS.toml", "mixing_caps.csv"}
+LAYERS = tomllib.loads((HERE / "LAYERS.toml").read_text("utf-8"))
 
 STATIONS = {  # name → place on the plan
     "柳堤": (700, 3300), "鼓铺": (1750, 3250), "槐市口": (2850, 3300), "长亭": (3950, 3330),
@@ -144,16 +152,24 @@ def streets(rng: np.random.Generator, low: float, high: float) -> list[tuple[flo
     return blocks
 
 
-def plots(rng: np.random.Generator, taken: Any) -> list[Polygon]:
-    """Return the parcels of the whole plan, outside water, parks and what is already taken."""
-    made = []
+Column = tuple[float, float, list[tuple[float, float]]]
+"""A column of blocks: its western and eastern edge, and the southern and northern edges in it."""
+
+
+def plots(rng: np.random.Generator, taken: Any) -> tuple[list[Polygon], list[Column]]:
+    """Return the parcels of the whole plan, outside water, parks and what is taken; the blocks."""
+    made: list[Polygon] = []
+    grid: list[Column] = []
     shapely.prepare(taken)
     for x0, x1 in streets(rng, 0, 10_100):
+        blocks: list[tuple[float, float]] = []
+        grid.append((x0, x1, blocks))
         for y0, y1 in streets(rng, 100, 6_700):
             middle = Point((x0 + x1) / 2, (y0 + y1) / 2)
             ragged = 700 * np.sin(x0 / 900) - 500 * np.cos(x0 / 1700)
             if y1 > 6400 + ragged or y0 < 250 - 0.4 * ragged:
                 continue
+            blocks.append((y0, y1))
             old = OLD_TOWN.contains(middle)
             most = rng.uniform(2200, 4500) if old else rng.uniform(9_000, 45_000)
             for a, b, c, d in cut(rng, (x0, y0, x1, y1), most):
@@ -164,7 +180,38 @@ def plots(rng: np.random.Generator, taken: Any) -> list[Polygon]:
                     if plot.geom_type != "Polygon" or plot.area < 400:
                         continue
                 made.append(shapely.set_precision(plot, 0.01))
-    return made
+    return made, grid
+
+
+def roads(grid: list[Column]) -> gpd.GeoDataFrame:
+    """Return the streets between the blocks: whole ones north, pieces east, joined at vertices.
+
+    Only avenues cross the river; the easternmost street is closed to walkers.
+    """
+    lines: list[tuple[str, str, LineString]] = []
+    corner = lambda x, y: tuple(np.round(warp(np.array([[x, y]])), 2)[0].tolist())
+    gaps = [[(a + b) / 2 for (_, a), (b, _) in itertools.pairwise(ys)] for *_, ys in grid]
+    middle = [(a + b) / 2 for (_, a, _), (b, _, _) in itertools.pairwise(grid)]
+    bed = RIVER.buffer(60)
+    joined = set()
+    for k, x in enumerate(middle):
+        at = [corner(x, y) for y in sorted({*gaps[k], *gaps[k + 1]})]
+        runs: list[list[tuple[float, float]]] = [[]]
+        for a, b in itertools.pairwise(at):
+            if LineString([a, b]).intersects(bed):
+                runs.append([])
+            else:
+                runs[-1] = [*(runs[-1] or [a]), b]
+        for run in filter(None, runs):
+            joined.update(run)
+            lines.append((f"经{k + 1}街", "否" if k == len(middle) - 1 else "是", LineString(run)))
+    for k, (west, east) in enumerate(itertools.pairwise(middle)):
+        for j, y in enumerate(gaps[k + 1]):
+            street = LineString([corner(x, y) for x in np.linspace(west, east, 5)])
+            bridge = j % 4 == 3 or not street.intersects(bed)
+            if bridge and joined.issuperset([street.coords[0], street.coords[-1]]):
+                lines.append((f"纬{j + 1}街", "是", street))
+    return frame([r[2] for r in lines], 名称=[r[0] for r in lines], 可步行=[r[1] for r in lines])
 
 
 def land_use(rng: np.random.Generator, x: float, y: float) -> str:
@@ -220,7 +267,9 @@ def fixed_parcels() -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def parcels(rng: np.random.Generator, parks: Any) -> gpd.GeoDataFrame:
+def parcels(
+    rng: np.random.Generator, parks: Any
+) -> tuple[gpd.GeoDataFrame, list[Column]]:
     fixed = fixed_parcels()
     ours = [row["shape"] for row in fixed if row["shape"] is not None]
     kept = shapely.union_all([shapely.make_valid(shape).buffer(12) for shape in ours])
@@ -228,7 +277,8 @@ def parcels(rng: np.random.Generator, parks: Any) -> gpd.GeoDataFrame:
     rows = []
     number = {"110101": 0, "110105": 0, "110112": 0}
     west, middle = districts()[0][1], districts()[1][1]
-    for shape in plots(rng, taken):
+    made, grid = plots(rng, taken)
+    for shape in made:
         x, y = shape.centroid.x, shape.centroid.y
         code = (
             "110101"
@@ -247,7 +297,7 @@ def parcels(rng: np.random.Generator, parks: Any) -> gpd.GeoDataFrame:
             "rail": None if rng.random() < 0.02 else rail, "gfa": None if rng.random() < 0.03 else gfa, "quota": quota,
         })  # fmt: skip
     rows += [{"use": "公用设施用地", "rail": "否", "gfa": 0.3} | row for row in fixed]
-    return frame(
+    table = frame(
         [row["shape"] for row in rows],
         宗地代码=[row["id"] for row in rows],
         名称=[row.get("name") for row in rows],
@@ -256,6 +306,8 @@ def parcels(rng: np.random.Generator, parks: Any) -> gpd.GeoDataFrame:
         轨道一体=[row["rail"] for row in rows],
         专项指标=[row.get("quota") for row in rows],
     )
+    usual = {"rail_integration": False, "existing_above_gfa_m2": 0.3}  # 万m2
+    return listed("parcels", table, usual), grid
 
 
 def districts() -> list[tuple[str, Polygon, str]]:
@@ -493,6 +545,65 @@ def areas(shapes: dict[str, Polygon]) -> dict[str, gpd.GeoDataFrame]:
     }  # fmt: skip
 
 
+def listed(
+    role: str, drawn: gpd.GeoDataFrame | None = None, usual: dict[str, Any] | None = None
+) -> gpd.GeoDataFrame:
+    """Return the objects of sample_objects.toml, after those that are drawn.
+
+    Their columns are those that LAYERS.toml gives the role; yes and no, and the words of the
+    catalogue, are written in Chinese.
+    """
+    entry = LAYERS["parcels"] if role == "parcels" else LAYERS["layers"][role]
+    rows = [{**(usual or {}), **row} for row in OBJECTS[role]]
+    shapes = [box(*row["box"]) if "box" in row else Point(row["point"]) for row in rows]
+    columns = {"id": entry["id"], **entry["fields"]} if "id" in entry else entry["fields"]
+    known = roles()[role].fields
+
+    def told(name: str, value: Any) -> Any:
+        if isinstance(value, bool):
+            return "是" if value else "否"
+        return known[name].words.get(value, value) if name in known else value
+
+    table = frame(
+        shapes,
+        **{
+            column: [told(name, row.get(name)) for row in rows] for name, column in columns.items()
+        },
+    )
+    if drawn is None:
+        return table
+    return gpd.GeoDataFrame(pd.concat([drawn, table], ignore_index=True), crs=CRS)
+
+
+def rasters() -> dict[str, tuple[np.ndarray, float, int]]:
+    """Return ground in cm and people a cell, with the size of a cell in m and the nodata value.
+
+    The ground falls to the south-east and into the river; the eastern fields are level.
+    """
+    x, y = cells(30)
+    river = shapely.distance(RIVER, shapely.points(x, y))
+    ground = 48 - 0.0022 * x + 0.0009 * y + 1.5 * np.sin(x / 900) * np.cos(y / 1100)
+    ground -= 4 * np.exp(-((river / 160) ** 2))
+    level = np.clip((x - 10_050) / 350, 0, 1)
+    ground = np.round(10 * (ground * (1 - level) + 22 * level)) * 10
+    surveyed = (x > -200) & (x < 11_320) & (y > -900) & (y < 6900)
+    dem = np.where(surveyed, ground, -9999).astype(np.int16)
+
+    x, y = cells(100)
+    near = np.min([np.hypot(x - a, y - b) for a, b in STATIONS.values()], axis=0)
+    people = np.where(x > 10_440, 10, np.round(20 + 160 * np.exp(-near / 900)))
+    built = (x > -100) & (x < 11_320) & (y > -900) & (y < 6900)
+    population = np.where(built, people, -9999).astype(np.int16)
+    return {"dem": (dem, 30, -9999), "population": (population, 100, -9999)}
+
+
+def cells(size: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the middles of the cells of a grid over the city, from the north-west."""
+    x = np.arange(WEST + size / 2, EAST, size)
+    y = np.arange(NORTH - size / 2, SOUTH, -size)
+    return np.meshgrid(x, y)
+
+
 # --- files ------------------------------------------------------------------------------------
 
 
@@ -508,13 +619,15 @@ def degrees(xy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def write(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*"):
-        if old.suffix != ".toml":
+        if old.name not in BY_HAND:
             old.unlink()
     pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": f"{DATE}T00:00:00.000Z"})
     rng = np.random.default_rng(SEED)
     green, shapes = greens()
-    plan = parcels(rng, shapely.union_all(list(shapes.values())))
-    plan.to_file(folder / "parcels.shp", encoding="GBK", DBF_DATE_LAST_UPDATE=DATE)
+    plan, grid = parcels(rng, shapely.union_all(list(shapes.values())))
+    plan.to_file(
+        folder / "parcels.shp", encoding="GBK", DBF_DATE_LAST_UPDATE=DATE, RESIZE="YES"
+    )
     (folder / "parcels.cpg").unlink(missing_ok=True)  # as such files come: nothing says GBK
 
     lon, lat = shift(*degrees(np.array(list(STATIONS.values())) + ORIGIN), "cgcs2000", "gcj02")
@@ -528,15 +641,27 @@ def write(folder: Path) -> None:
     names.geometry = shapely.segmentize(names.geometry.values, 200)
     names.to_crs(4490).to_file(folder / "districts.gpkg", layer="districts")
     layers = areas(shapes) | {
-        "green_spaces": green, "underground_projects": underground(), "ancient_trees": trees(),
-        "green_amenities": amenities(shapes), "facilities": facilities(), "courtyards": courtyards(rng),
-        "projects": projects(), "public_contributions": contributions(),
+        "green_spaces": listed("green_spaces", green),
+        "underground_projects": listed("underground_projects", underground()),
+        "ancient_trees": trees(), "green_amenities": amenities(shapes),
+        "facilities": listed("facilities", facilities()), "courtyards": courtyards(rng),
+        "projects": listed("projects", projects()), "public_contributions": contributions(),
+        "roads": roads(grid),
     }  # fmt: skip
+    layers |= {role: listed(role) for role in OBJECTS if role not in layers and role != "parcels"}
     for role, table in layers.items():
         table.to_file(folder / "city.gpkg", layer=role)
     small_facilities(rng).to_csv(
         folder / "small_facilities.csv", index=False, encoding="utf-8-sig", lineterminator="\n"
     )
+    for name, (values, size, nodata) in rasters().items():
+        west, north = ORIGIN[0] + WEST, ORIGIN[1] + NORTH
+        with rasterio.open(
+            folder / f"{name}.tif", "w", driver="GTiff", dtype="int16", count=1, crs=CRS,
+            height=values.shape[0], width=values.shape[1], nodata=nodata,
+            transform=rasterio.Affine(size, 0, west, 0, -size, north), compress="deflate", predictor=2,
+        ) as file:  # fmt: skip
+            file.write(values, 1)
 
 
 if __name__ == "__main__":

@@ -48,8 +48,9 @@ def demo(out: Path, lang: Lang, debug: bool) -> int:
 
     sample = data_dir() / "sample"
     request = Request(out, DEMO_DATE, lang=lang, overwrite=True)
-    book = _rulebook((), ())
-    _screen(sample / "parcels.shp", sample / "LAYERS.toml", book, request, "EPSG:4548")
+    layers = sample / "LAYERS.toml"
+    book = _rulebook((), (), layers)
+    _screen(sample / "parcels.shp", layers, book, request, "EPSG:4548")
     return DONE
 
 

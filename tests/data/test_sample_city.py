@@ -7,8 +7,10 @@ import tomllib
 from pathlib import Path
 
 import geopandas
+import numpy as np
 import pyarrow.compute as pc
 import pytest
+import rasterio
 from geopandas.testing import assert_geodataframe_equal
 
 from geo_urc.inputs import read_inputs
@@ -20,23 +22,58 @@ SAMPLE = data_dir() / "sample"
 CASES = tomllib.loads((Path(__file__).parent / "corner_cases.toml").read_text("utf-8"))
 FLAT = [(role, key, case) for role, cases in CASES.items() for key, case in cases.items()]
 NOT_POSSIBLE = {  # and why: see data/README.md
-    "T08a": {"not_applicable"},
-    "T08b": {"ineligible"},
-    "T12": {"not_applicable"},
-    "T23": {"not_applicable"},
-    "T20 green_spaces": {"not_applicable"},
-    "T24b": {"not_applicable"},
+    # for every subject of its kind
     "T07b": {"not_applicable"},
+    "T08a": {"not_applicable"},
+    "T12": {"not_applicable"},
+    "T13": {"not_applicable"},
+    "T14": {"not_applicable"},
+    "T18": {"not_applicable"},
+    "T19": {"not_applicable"},
+    "T20 green_spaces": {"not_applicable"},
+    "T23": {"not_applicable"},
+    "T24b": {"not_applicable"},
+    "T31": {"not_applicable"},
+    "T56": {"not_applicable"},
+    # failing is for a person to decide
+    "T01": {"ineligible"},
+    "T08b": {"ineligible"},
+    "T11b": {"ineligible"},
+    "T16": {"ineligible"},
+    "T16b": {"ineligible"},
+    "T17": {"ineligible"},
+    "T17b": {"ineligible"},
     "T69": {"ineligible"},
+    # a way, a value or a price, and no test
+    "T02": {"ineligible", "review"},
+    "T26": {"ineligible", "review"},
+    "T32": {"ineligible", "review"},
     "P5a": {"ineligible"},
     "P5b": {"ineligible"},
+    # attributes that are said or not, with nothing soft or open about them
+    "T05": {"review"},
+    "T15": {"review"},
+    "T22": {"review"},
+    "T27": {"review"},
+    "T29": {"review"},
+    "T30": {"review"},
+    "T35": {"review"},
+    "P0": {"review", "not_applicable"},
+    "P1": {"review"},
+    "P2a": {"review"},
+    "P2b": {"review"},
+    "P3": {"review"},
+    "P4a": {"review"},
+    "P4b": {"review"},
+    "P6": {"review"},
 }
 
 
 @pytest.fixture(scope="module")
 def results():
     inputs = read_inputs(SAMPLE / "parcels.shp", layers=SAMPLE / "LAYERS.toml")
-    return Screening(inputs, load_rulebook()).results()
+    book = load_rulebook().with_parameters(inputs.parameters, "LAYERS.toml", SAMPLE)
+    return Screening(inputs, book).results()
 
 
 @pytest.mark.parametrize(("role", "key", "case"), FLAT, ids=[key for _, key, _ in FLAT])
@@ -75,7 +112,7 @@ def test_the_script_makes_the_same_city_again(tmp_path):
     spec.loader.exec_module(module)
     module.write(tmp_path)
     made = {p.name for p in tmp_path.iterdir()}
-    assert made == {p.name for p in SAMPLE.iterdir()} - {"LAYERS.toml"}
+    assert made == {p.name for p in SAMPLE.iterdir()} - {"LAYERS.toml", "mixing_caps.csv"}
     for name in ("small_facilities.csv", "stations_gcj02.geojson"):
         assert (tmp_path / name).read_bytes() == (SAMPLE / name).read_bytes()
     for name in ("parcels.shp", "districts.gpkg", "city.gpkg"):
@@ -87,6 +124,10 @@ def test_the_script_makes_the_same_city_again(tmp_path):
                 for folder in (SAMPLE, tmp_path)
             )
             assert_geodataframe_equal(old, new, check_less_precise=True)
+    for name in ("dem.tif", "population.tif"):
+        with rasterio.open(SAMPLE / name) as old, rasterio.open(tmp_path / name) as new:
+            assert (old.crs, old.transform, old.nodata) == (new.crs, new.transform, new.nodata)
+            np.testing.assert_array_equal(old.read(1), new.read(1))
 
 
 def test_the_officers_file_says_nothing_of_its_encoding():

@@ -88,7 +88,7 @@ def outlines_of(features: Features, to_degrees: ToDegrees) -> Outlines | None:
     merged = shapely.line_merge(lines)
     points = shapely.line_interpolate_point(merged[owner], (nth + 0.5) * spacing)
     points = points[~shapely.is_missing(points) & ~shapely.is_empty(points)]
-    if len(points) < FEWEST_ON_EDGE:
+    if len(points) < FEWEST_ON_EDGE:  # of small features there may be none, and so no bounds
         return None
     west, south, east, north = shapely.total_bounds(points)
     if np.hypot(east - west, north - south) < LEAST_EXTENT_M:
