@@ -115,6 +115,8 @@ _FILES = {
     "map.html": Text("地图", "Map"),
     "report.html": Text("报告", "Report"),
     "eligibility.gpkg": Text("GeoPackage", "GeoPackage"),
+    "volumes.gpkg": Text("三维产权体", "Property volumes in 3D"),
+    "volumes.city.json": Text("三维产权体 CityJSON", "Property volumes as CityJSON"),
     "run.json": Text("运行记录", "Run record"),
 }
 
