@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import importlib.metadata
+import platform
+import sqlite3
 from collections import Counter
 from typing import Any
 
@@ -23,8 +25,8 @@ from geo_urc.text import Text
 
 FORMAT = 1
 _SOFTWARE = (
-    "geo-urc", "numpy", "shapely", "pyproj", "pyogrio", "pyarrow", "scipy", "fiona", "rasterio",
-    "exactextract",
+    "geo-urc", "numpy", "pandas", "geopandas", "shapely", "pyproj", "pyogrio", "pyarrow", "scipy",
+    "fiona", "rasterio", "exactextract", "folium", "jinja2",
 )  # fmt: skip
 _LAYERS: TypeAdapter[dict[str, LayerInfo]] = TypeAdapter(dict[str, LayerInfo])
 _CATALOGUE: TypeAdapter[tuple[CatalogueEntry, ...]] = TypeAdapter(tuple[CatalogueEntry, ...])
@@ -54,7 +56,7 @@ def run_record(screening: Screening, *, as_of: dt.date) -> dict[str, Any]:
         "as_of": as_of.isoformat(),
         "strict": screening.strict,
         "evaluation_crs": inputs.evaluation_crs,
-        "software": {name: importlib.metadata.version(name) for name in _SOFTWARE},
+        "software": software(),
         "inputs": [dataclasses.asdict(source) for source in sources],
         "rasters": [dataclasses.asdict(raster.source) for raster in inputs.rasters.values()],
         "parameters": _parameters(book),
@@ -91,6 +93,22 @@ def run_record(screening: Screening, *, as_of: dt.date) -> dict[str, Any]:
             {role: plan.info for role, plan in screening.plans.items()}, mode="json"
         ),
         "catalogue": _CATALOGUE.dump_python(catalogue_of(screening), mode="json"),
+    }
+
+
+def software() -> dict[str, str]:
+    """Return the versions of what a result hangs on: Python, packages and the libraries in them."""
+    import pyogrio
+    import pyproj
+    import shapely
+
+    return {
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in _SOFTWARE},
+        "gdal": pyogrio.__gdal_version_string__,
+        "geos": shapely.geos_version_string,
+        "proj": pyproj.__proj_version__,
+        "sqlite": sqlite3.sqlite_version,
     }
 
 

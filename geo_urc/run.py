@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from geo_urc import describe
+from geo_urc.command import Command
 from geo_urc.inputs.table import Inputs
 from geo_urc.outputs.staging import RECORD, staged
 from geo_urc.policy.rulebook import Rulebook
@@ -42,6 +43,8 @@ class Request:
         In which formats the tables are written.
     as_of
         The date that the run speaks for; goes into every file instead of the clock.
+    command
+        What the run was asked for, as data for its record.
     """
 
     out: Path
@@ -51,6 +54,29 @@ class Request:
     lang: Lang = "zh"
     overwrite: bool = False
     strict: bool = False
+    command: Mapping[str, Any] | None = None
+
+
+def request_for(
+    command: Command, out: Path, start: Path = Path(), *, overwrite: bool = False
+) -> Request:
+    """Return what a command is to leave behind in a folder.
+
+    Parameters
+    ----------
+    start
+        Folder that the command's relative paths start from.
+    """
+    return Request(
+        out,
+        command.as_of,
+        command.outputs,
+        command.formats,
+        command.lang,
+        overwrite,
+        command.strict,
+        command.record(start),
+    )
 
 
 def run(inputs: Inputs, book: Rulebook, request: Request) -> dict[str, Any]:
@@ -80,6 +106,8 @@ def run(inputs: Inputs, book: Rulebook, request: Request) -> dict[str, Any]:
             )
         _write_flat_files(folder, screening, tables, wanted)
         record = run_record(screening, as_of=request.as_of)
+        if request.command is not None:
+            record["command"] = request.command
         if "gpkg" in request.outputs:
             record |= _write_volumes(folder, screening, tables.get(VOLUMES), request)
         infos = {role: plan.info for role, plan in screening.plans.items()}
