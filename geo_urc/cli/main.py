@@ -497,6 +497,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         status = FAILED
     except BrokenPipeError:
         status = DONE
+    except OSError as error:
+        if "--debug" in arguments:
+            raise
+        where = str(error.filename) if error.filename else ""
+        reason = error.strerror or str(error)
+        refused = Problem(
+            where,
+            Text(f"系统拒绝读写：{reason}。", f"The system refuses: {reason}."),
+            Text("请检查路径、权限和剩余空间。", "Check the path, permissions and free space."),
+        )
+        click.echo(refused.to(lang), err=True)
+        status = FAILED
     except Exception as error:
         if "--debug" in arguments:
             raise
