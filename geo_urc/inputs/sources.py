@@ -19,6 +19,8 @@ from geo_urc.text import Text
 READ_ERRORS = (pa.ArrowException, OSError, RuntimeError, UnicodeDecodeError)
 """What a damaged file makes pyogrio or Arrow raise while its records are read."""
 
+ARCHIVE_MARK = "!"
+"""What is before it in a name pyogrio takes for an archive."""
 _PARTS = (".shx", ".dbf", ".prj", ".cpg")
 _SQL_URL = re.compile(r"^postgres(ql)?://|^PG:", re.IGNORECASE)
 
@@ -144,8 +146,7 @@ def _opened(given: Path, request: Request) -> Source:
     from geo_urc.inputs.vector import open_vector
 
     _refuse_nothing(given, request)
-    # In a relative name pyogrio takes what is before a "!" for an archive.
-    path, notes = given.absolute(), [misnamed(given)]
+    path, notes = given, [misnamed(given)]
     keep: list[object] = []
     if format_of(given) == ".zip":
         path, folder = unpack(given, request)
@@ -153,10 +154,11 @@ def _opened(given: Path, request: Request) -> Source:
         _refuse_nothing(path, request)
         notes.append(misnamed(path))
     kind = format_of(path)
-    if notes[-1] is not None:  # GDAL goes by some names
+    if notes[-1] is not None or (ARCHIVE_MARK in str(path) and kind != ".shp"):
+        # GDAL goes by some extensions, pyogrio by a mark in the name.
         folder = TemporaryDirectory(prefix="geo_urc-")
         keep.append(folder)
-        path = linked(path, Path(folder.name) / f"{path.stem}{kind}")
+        path = linked(path, Path(folder.name) / f"given{kind}")
     if kind != ".csv" and (request.x is not None or request.y is not None):
         what = Text("x、y 只用于 CSV 文本。", "is not CSV text, so x and y do not apply.")
         raise request.fault(what, Text("请删去 x 和 y。", "Remove x and y."))
@@ -205,7 +207,8 @@ def hashes(path: Path) -> dict[str, str]:
 
 def pending_changes(path: Path) -> Path | None:
     """Return the file of changes that are not merged into a database yet, if there are any."""
-    log = path.with_name(f"{path.name}-wal")
+    file = path.resolve()
+    log = file.with_name(f"{file.name}-wal")
     return log if log.is_file() and log.stat().st_size else None
 
 

@@ -18,6 +18,7 @@ from geo_urc.inputs import shapefile
 from geo_urc.inputs.plain_text import as_utf8
 from geo_urc.inputs.salvage import salvage_geojson, salvage_records
 from geo_urc.inputs.sources import (
+    ARCHIVE_MARK,
     BadRecord,
     Records,
     Request,
@@ -115,7 +116,7 @@ def _open_shapefile(path: Path, request: Request) -> Source:
     keep = None
     cuts = attributes.cuts if attributes else ()
     staged = path
-    if cuts or rebuilt:
+    if cuts or rebuilt or ARCHIVE_MARK in str(path):
         keep = TemporaryDirectory(prefix="geo_urc-")
         staged = shapefile.stage(files, Path(keep.name), cuts)
     if rebuilt:
@@ -176,13 +177,16 @@ def _open_with_changes(path: Path, request: Request) -> Source:
         If it is being written meanwhile.
     """
     folder = TemporaryDirectory(prefix="geo_urc-")
-    copy = Path(folder.name) / path.name
-    files = [path, path.with_name(f"{path.name}-wal")]
+    file = path.resolve()
+    copies = {
+        file: Path(folder.name) / "copy.gpkg",
+        file.with_name(f"{file.name}-wal"): Path(folder.name) / "copy.gpkg-wal",
+    }
     try:
-        before = [(file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-        for file in files:
-            shutil.copyfile(file, copy.with_name(file.name))
-        same = before == [(file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+        before = [(f.stat().st_size, f.stat().st_mtime_ns) for f in copies]
+        for given, copy in copies.items():
+            shutil.copyfile(given, copy)
+        same = before == [(f.stat().st_size, f.stat().st_mtime_ns) for f in copies]
     except FileNotFoundError:
         same = False
     if not same:
@@ -193,7 +197,7 @@ def _open_with_changes(path: Path, request: Request) -> Source:
         "有尚未并入的修改（-wal 文件），已一并读取。",
         "has changes that are not merged yet (the -wal file); they were read too.",
     )
-    return replace(_open(str(copy), request), notes=(note,), keep=folder)
+    return replace(_open(str(copies[file]), request), notes=(note,), keep=folder)
 
 
 def _layer(target: str, request: Request) -> str:
@@ -303,8 +307,8 @@ def _unreadable(request: Request, error: Exception, target: str = "") -> Excepti
         fix = Text("请在该程序（如 QGIS）中关闭后再试。", "Close it there (such as QGIS).")
         return request.fault(what, fix)
     reason = str(error).partition("; It might help")[0].rstrip(".")
-    for name in (target, str(request.file.absolute())):
-        reason = reason.replace(name, request.path) if name else reason
+    if target:
+        reason = reason.replace(target, request.path)
     what = Text(f"无法读取：{reason}。", f"cannot be read: {reason}.")
     fix = Text(
         "请确认格式与完整性，或用 GIS 软件另存后再试。",
