@@ -267,9 +267,7 @@ def fixed_parcels() -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def parcels(
-    rng: np.random.Generator, parks: Any
-) -> tuple[gpd.GeoDataFrame, list[Column]]:
+def parcels(rng: np.random.Generator, parks: Any) -> tuple[gpd.GeoDataFrame, list[Column]]:
     fixed = fixed_parcels()
     ours = [row["shape"] for row in fixed if row["shape"] is not None]
     kept = shapely.union_all([shapely.make_valid(shape).buffer(12) for shape in ours])
@@ -566,9 +564,7 @@ def listed(
 
     table = frame(
         shapes,
-        **{
-            column: [told(name, row.get(name)) for row in rows] for name, column in columns.items()
-        },
+        **{column: [told(name, row.get(name)) for row in rows] for name, column in columns.items()},
     )
     if drawn is None:
         return table
@@ -625,9 +621,7 @@ def write(folder: Path) -> None:
     rng = np.random.default_rng(SEED)
     green, shapes = greens()
     plan, grid = parcels(rng, shapely.union_all(list(shapes.values())))
-    plan.to_file(
-        folder / "parcels.shp", encoding="GBK", DBF_DATE_LAST_UPDATE=DATE, RESIZE="YES"
-    )
+    plan.to_file(folder / "parcels.shp", encoding="GBK", DBF_DATE_LAST_UPDATE=DATE, RESIZE="YES")
     (folder / "parcels.cpg").unlink(missing_ok=True)  # as such files come: nothing says GBK
 
     lon, lat = shift(*degrees(np.array(list(STATIONS.values())) + ORIGIN), "cgcs2000", "gcj02")

@@ -5,7 +5,10 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import importlib.metadata
+import platform
+import sqlite3
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -23,15 +26,25 @@ from geo_urc.text import Text
 
 FORMAT = 1
 _SOFTWARE = (
-    "geo-urc", "numpy", "shapely", "pyproj", "pyogrio", "pyarrow", "scipy", "fiona", "rasterio",
-    "exactextract",
+    "geo-urc", "numpy", "pandas", "geopandas", "shapely", "pyproj", "pyogrio", "pyarrow", "scipy",
+    "fiona", "rasterio", "exactextract", "folium", "jinja2",
 )  # fmt: skip
 _LAYERS: TypeAdapter[dict[str, LayerInfo]] = TypeAdapter(dict[str, LayerInfo])
 _CATALOGUE: TypeAdapter[tuple[CatalogueEntry, ...]] = TypeAdapter(tuple[CatalogueEntry, ...])
 
 
-def run_record(screening: Screening, *, as_of: dt.date) -> dict[str, Any]:
+def run_record(
+    screening: Screening,
+    *,
+    as_of: dt.date,
+    written: Mapping[str, Mapping[str, int]] | None = None,
+) -> dict[str, Any]:
     """Return ``run.json``: inputs, rulebook, parameters, assumptions, operations, counts.
+
+    Parameters
+    ----------
+    written
+        File of results → role → rows in it.
 
     Nothing in it depends on when or where the run took place: the same input gives the
     same record.
@@ -39,14 +52,16 @@ def run_record(screening: Screening, *, as_of: dt.date) -> dict[str, Any]:
     Raises
     ------
     OutputError
-        If an input record is neither among the results nor set aside.
+        If an input record is neither among the results nor set aside, or a file of results
+        holds more or fewer rows than there are subjects.
     """
     inputs, book = screening.inputs, screening.book
     sources = [inputs.parcels.source, *(layer.source for layer in inputs.layers.values())]
     set_aside = list(set_aside_of(inputs))
     roads = screening.roads()
     network = road_report(roads) if roads is not None else None
-    _check_nothing_lost(sources, set_aside)
+    written = written or {}
+    _check_nothing_lost(sources, set_aside, screening, written)
     return {
         "format": FORMAT,
         "geo_urc_version": importlib.metadata.version("geo-urc"),
@@ -54,7 +69,7 @@ def run_record(screening: Screening, *, as_of: dt.date) -> dict[str, Any]:
         "as_of": as_of.isoformat(),
         "strict": screening.strict,
         "evaluation_crs": inputs.evaluation_crs,
-        "software": {name: importlib.metadata.version(name) for name in _SOFTWARE},
+        "software": software(),
         "inputs": [dataclasses.asdict(source) for source in sources],
         "rasters": [dataclasses.asdict(raster.source) for raster in inputs.rasters.values()],
         "parameters": _parameters(book),
@@ -87,10 +102,27 @@ def run_record(screening: Screening, *, as_of: dt.date) -> dict[str, Any]:
             for role, rules in screening.concerned.items()
             if rules
         },
+        "written": {file: dict(rows) for file, rows in written.items()},
         "layers": _LAYERS.dump_python(
             {role: plan.info for role, plan in screening.plans.items()}, mode="json"
         ),
         "catalogue": _CATALOGUE.dump_python(catalogue_of(screening), mode="json"),
+    }
+
+
+def software() -> dict[str, str]:
+    """Return the versions of what a result hangs on: Python, packages and the libraries in them."""
+    import pyogrio
+    import pyproj
+    import shapely
+
+    return {
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in _SOFTWARE},
+        "gdal": pyogrio.__gdal_version_string__,
+        "geos": shapely.geos_version_string,
+        "proj": pyproj.__proj_version__,
+        "sqlite": sqlite3.sqlite_version,
     }
 
 
@@ -293,30 +325,54 @@ def _renamed(screening: Screening) -> list[dict[str, Any]]:
     return said
 
 
-def _check_nothing_lost(sources: list[SourceRecord], set_aside: list[SetAside]) -> None:
-    """Every record of every input is in exactly one place."""
+def _check_nothing_lost(
+    sources: list[SourceRecord],
+    set_aside: list[SetAside],
+    screening: Screening,
+    written: Mapping[str, Mapping[str, int]],
+) -> None:
+    """Every record of every input is in exactly one place, and in every file of results."""
     aside = Counter(s.role for s in set_aside)
-    lost = [
-        s
+    used = {s.role: s.records_used for s in sources}
+    problems = [
+        _lost(
+            f"{s.role}: {s.path}",
+            Text(
+                f"读入 {s.records_in} 条，采用 {s.records_used} 条，搁置 {aside[s.role]} 条，数目不符。",
+                f"{s.records_in} records were read, {s.records_used} used and "
+                f"{aside[s.role]} set aside: the counts do not add up.",
+            ),
+        )
         for s in sources
         if s.records_used + s.records_set_aside != s.records_in
         or s.records_set_aside != aside[s.role]
     ]
-    if lost:
-        raise OutputError(
-            [
-                Problem(
-                    f"{s.role}: {s.path}",
-                    Text(
-                        f"读入 {s.records_in} 条，采用 {s.records_used} 条，搁置 {aside[s.role]} 条，数目不符。",
-                        f"{s.records_in} records were read, {s.records_used} used and "
-                        f"{aside[s.role]} set aside: the counts do not add up.",
-                    ),
-                    Text(
-                        "这是程序错误，请连同文件报告。",
-                        "This is a fault of the program: report it.",
-                    ),
-                )
-                for s in lost
-            ]
+    judged = {
+        f"{role}, {rule}": (role, words.total())
+        for role, rules in screening.counts.items()
+        for rule, words in rules.items()
+    }
+    held = {
+        f"{file}, {role}": (role, rows)
+        for file, by_role in written.items()
+        for role, rows in by_role.items()
+    }
+    problems += [
+        _lost(
+            where,
+            Text(
+                f"采用 {used[role]} 条，结果为 {rows} 条，数目不符。",
+                f"{used[role]} records were used, and there are {rows} results: "
+                "the counts do not add up.",
+            ),
         )
+        for where, (role, rows) in (judged | held).items()
+        if rows != used[role]
+    ]
+    if problems:
+        raise OutputError(problems)
+
+
+def _lost(where: str, what: Text) -> Problem:
+    fix = Text("这是程序错误，请连同文件报告。", "This is a fault of the program: report it.")
+    return Problem(where, what, fix)

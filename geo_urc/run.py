@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from geo_urc import describe
+from geo_urc.command import Command
 from geo_urc.inputs.table import Inputs
 from geo_urc.outputs.staging import RECORD, staged
 from geo_urc.policy.rulebook import Rulebook
@@ -42,6 +43,8 @@ class Request:
         In which formats the tables are written.
     as_of
         The date that the run speaks for; goes into every file instead of the clock.
+    command
+        What the run was asked for, as data for its record.
     """
 
     out: Path
@@ -51,6 +54,29 @@ class Request:
     lang: Lang = "zh"
     overwrite: bool = False
     strict: bool = False
+    command: Mapping[str, Any] | None = None
+
+
+def request_for(
+    command: Command, out: Path, start: Path = Path(), *, overwrite: bool = False
+) -> Request:
+    """Return what a command is to leave behind in a folder.
+
+    Parameters
+    ----------
+    start
+        Folder that the command's relative paths start from.
+    """
+    return Request(
+        out,
+        command.as_of,
+        command.outputs,
+        command.formats,
+        command.lang,
+        overwrite,
+        command.strict,
+        command.record(start),
+    )
 
 
 def run(inputs: Inputs, book: Rulebook, request: Request) -> dict[str, Any]:
@@ -70,16 +96,19 @@ def run(inputs: Inputs, book: Rulebook, request: Request) -> dict[str, Any]:
         if spool is not None:
             for role, plan in screening.plans.items():
                 tables[role] = _spooled(spool / f"{role}.arrow", plan, screening.batches(role))
+        written: dict[str, dict[str, int]] = {}
         if "gpkg" in wanted:
-            write_geopackage(
+            written[GEOPACKAGE] = write_geopackage(
                 folder / GEOPACKAGE,
                 screening,
                 (lambda role: tables[role].to_batches()) if tables else screening.batches,
                 lang=request.lang,
                 as_of=request.as_of,
             )
-        _write_flat_files(folder, screening, tables, wanted)
-        record = run_record(screening, as_of=request.as_of)
+        written |= _write_flat_files(folder, screening, tables, wanted)
+        record = run_record(screening, as_of=request.as_of, written=written)
+        if request.command is not None:
+            record["command"] = request.command
         if "gpkg" in request.outputs:
             record |= _write_volumes(folder, screening, tables.get(VOLUMES), request)
         infos = {role: plan.info for role, plan in screening.plans.items()}
@@ -123,19 +152,26 @@ def write_geopackage(
     *,
     lang: Lang,
     as_of: dt.date,
-) -> None:
+) -> dict[str, int]:
     """Write every subject, the rules as evaluated and what was set aside, styled for QGIS.
 
     Parameters
     ----------
     batches
         Gives the finished rows of a subject role.
+
+    Returns
+    -------
+    dict
+        Role → rows in the file.
     """
     from geo_urc.outputs import geopackage
 
     infos = [plan.info for plan in screening.plans.values()]
-    for role, plan in screening.plans.items():
-        geopackage.write_geopackage_layer(path, plan.info, plan.schema, batches(role))
+    rows = {
+        role: geopackage.write_geopackage_layer(path, plan.info, plan.schema, batches(role))
+        for role, plan in screening.plans.items()
+    }
     aside = [
         {
             "role": s.role,
@@ -150,6 +186,7 @@ def write_geopackage(
     geopackage.write_attribute_table(path, "rules", _rules_table(screening))
     geopackage.write_attribute_table(path, "set_aside", pa.Table.from_pylist(aside, _ASIDE))
     geopackage.finish_geopackage(path, infos, lang, as_of=as_of)
+    return rows
 
 
 def volumes_of(screening: Screening, table: pa.Table | None = None) -> Model | None:
@@ -185,15 +222,19 @@ def _write_volumes(
 
 def _write_flat_files(
     folder: Path, screening: Screening, tables: Mapping[str, pa.Table], wanted: Collection[str]
-) -> None:
+) -> dict[str, dict[str, int]]:
+    """Write a file for each subject and format; return file → role → rows in it."""
     from geo_urc.outputs import flat_files
 
     writers = {"parquet": flat_files.write_parquet, "csv": flat_files.write_csv}
-    for ending in writers.keys() & set(wanted):
-        for role, table in tables.items():
+    written = {}
+    for ending in writers:
+        for role, table in tables.items() if ending in wanted else ():
             plan = screening.plans[role]
             path = folder / f"{role}.{ending}"
-            writers[ending](path, plan.info, plan.schema, table.to_batches())
+            rows = writers[ending](path, plan.info, plan.schema, table.to_batches())
+            written[path.name] = {role: rows}
+    return written
 
 
 _ASIDE = pa.schema(

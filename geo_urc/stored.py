@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from geo_urc.errors import OutputError, Problem
+from geo_urc.outputs.staging import recover
 from geo_urc.record import catalogue_from, layers_from
 from geo_urc.results import LayerInfo, Results
 from geo_urc.text import Text
@@ -30,6 +31,7 @@ def load_results(folder: Path, *, subject_id: str | None = None, shapes: bool = 
     OutputError
         The folder is not a run's, or holds no tables.
     """
+    recover(folder)
     try:
         run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
         infos = layers_from(run)

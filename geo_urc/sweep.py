@@ -280,7 +280,7 @@ def sweep_record(
     """Return the record of a sweep: that of a run, with the values in the place of results."""
     asked = book.only(rule for rule, _ in found.rules)
     record = run_record(Screening(inputs, asked, strict), as_of=as_of)
-    for key in ("counts", "layers"):
+    for key in ("counts", "written", "layers"):
         del record[key]
     record["sweep"] = {
         "parameter": found.parameter,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,8 @@ from geo_urc.errors import OutputError, Problem
 from geo_urc.text import Text
 
 EXCEL_ROWS = 1_048_575
+_NO_DATE = dt.datetime(1980, 1, 1, tzinfo=dt.UTC)
+"""Stands where Excel wants the time of writing, so that the same table gives the same bytes."""
 ENDINGS = (".parquet", ".csv", ".xlsx", ".json")
 
 
@@ -29,6 +33,15 @@ def write_table(table: pa.Table, path: Path, name: str) -> None:
         Another ending, or more rows than a sheet of Excel holds.
     """
     check_ending(path)
+    partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    try:
+        _write(table, partial, name)
+        partial.replace(path)  # an earlier file stays whole until then
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _write(table: pa.Table, path: Path, name: str) -> None:
     match path.suffix.lower():
         case ".parquet":
             import pyarrow.parquet as pq
@@ -78,6 +91,7 @@ def _write_excel(table: pa.Table, path: Path, name: str) -> None:
 
     options = {"strings_to_formulas": False, "strings_to_urls": False, "constant_memory": True}
     with xlsxwriter.Workbook(path, options) as book:
+        book.set_properties({"created": _NO_DATE})
         sheet = book.add_worksheet(name)
         sheet.freeze_panes(1, 0)
         sheet.write_row(0, 0, table.column_names)

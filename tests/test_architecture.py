@@ -25,9 +25,10 @@ ARROW = [
     {"grounds"},
     {"describe"},
     {"screening", "pricing"},
-    {"record", "outputs", "evidence", "changes", "comparison"},
+    {"record", "outputs", "evidence", "changes", "comparison", "command", "identity"},
     {"wording"},
     {"run", "stored", "explaining", "sweep", "conversion"},
+    {"repeat"},
     {"api"},
     {"cli"},
 ]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from geo_urc.comparison import Comparison
     from geo_urc.conversion import Converted
     from geo_urc.inputs.table import Inputs
+    from geo_urc.repeat import Repeated
     from geo_urc.results import Sweep
     from geo_urc.run import Request
 
@@ -321,6 +322,41 @@ def _causes(joined: str, lang: Lang) -> str:
     from geo_urc.comparison import CAUSES
 
     return Text("、", ", ").to(lang).join(CAUSES[cause].to(lang) for cause in joined.split(";"))
+
+
+def repeated(found: Repeated, lang: Lang) -> None:
+    """Print whether a repeated run is the same, and what has changed on the way."""
+    same = sum(file.state == "unchanged" for file in found.inputs)
+    _say(
+        Text(f"输入文件未变：{same} 个。", f"Input files unchanged: {same}."),
+        lang,
+    )
+    for file in found.inputs:
+        if file.state == "changed":
+            _say(Text(f"输入文件已变：{file.file}", f"Input file changed: {file.file}"), lang)
+        elif file.state == "missing":
+            _say(Text(f"输入文件缺失：{file.file}", f"Input file missing: {file.file}"), lang)
+    for name, (then, now) in found.software.items():
+        _say(
+            Text(
+                f"软件版本不同 {name}：原为 {then}，现为 {now}",
+                f"Other version of {name}: {then} then, {now} now",
+            ),
+            lang,
+        )
+    if not found.software:
+        _say(Text("软件版本相同。", "The software has the same versions."), lang)
+    for name in found.strangers:
+        _say(
+            Text(f"不是这次运行写出的文件：{name}", f"Not written by the run: {name}"),
+            lang,
+        )
+    for difference in found.different:
+        _console.print(f"{difference.file}: {difference.what.to(lang)}")
+    _say(
+        Text("一致。", "Identical.") if found.identical else Text("不一致。", "Not identical."),
+        lang,
+    )
 
 
 def rule_table(rows: Sequence[dict[str, Any]], lang: Lang) -> None:

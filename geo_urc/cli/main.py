@@ -15,10 +15,12 @@ from geo_urc.errors import GeoUrcError, Problem
 from geo_urc.text import Lang, Text
 
 if TYPE_CHECKING:
+    from geo_urc.command import Command
     from geo_urc.inputs.table import Inputs
     from geo_urc.policy import Rulebook
 
 DONE, SET_ASIDE, FAILED, INTERRUPTED = 0, 1, 2, 130
+DIFFERENT = 1
 DEMO_DATE = dt.date(2026, 11, 23)
 """The sample city is of this day, so that the demo is the same on every day."""
 
@@ -43,14 +45,13 @@ def cli() -> None:
 @options.shared(options.lang, options.debug)
 def demo(out: Path, lang: Lang, debug: bool) -> int:
     """用内置示例城市跑一遍 / run the main job on the embedded sample city."""
-    from geo_urc.resources import data_dir
-    from geo_urc.run import Request
+    from geo_urc.command import Command
+    from geo_urc.run import OUTPUTS
 
-    sample = data_dir() / "sample"
-    request = Request(out, DEMO_DATE, lang=lang, overwrite=True)
-    layers = sample / "LAYERS.toml"
-    book = _rulebook((), (), layers)
-    _screen(sample / "parcels.shp", layers, book, request, "EPSG:4548")
+    asked = Command(
+        "parcels.shp", DEMO_DATE, OUTPUTS, ("gpkg",), "LAYERS.toml", lang=lang, sample=True
+    )
+    _screen(asked, out, overwrite=True)
     return DONE
 
 
@@ -92,20 +93,24 @@ def screen(
     debug: bool,
 ) -> int:
     """筛查宗地 / screen parcels against the rulebook."""
-    from geo_urc.run import FORMATS, OUTPUTS, Request
+    from geo_urc.command import Command
+    from geo_urc.record import anything_set_aside
+    from geo_urc.run import FORMATS, OUTPUTS
 
-    request = Request(
-        out,
+    asked = Command(
+        parcels,
         _date(as_of),
         _among(outputs, OUTPUTS, "--outputs"),
         _among(formats, FORMATS, "--format"),
-        lang,
-        overwrite,
+        None if layers is None else str(layers),
+        tuple(str(path) for path in overlays),
+        settings,
+        _names(only) if only else None,
+        crs,
         strict,
+        lang,
     )
-    book = _rulebook(overlays, settings, layers, only).as_of(request.as_of)
-    inputs = _screen(parcels, layers, book, request, crs)
-    from geo_urc.record import anything_set_aside
+    inputs = _screen(asked, out, overwrite=overwrite)
 
     return SET_ASIDE if anything_set_aside(inputs) else DONE
 
@@ -233,6 +238,26 @@ def diff(a: Path, b: Path, out: Path | None, lang: Lang, debug: bool) -> int:
         n = found.changes.num_rows
         click.echo(Text(f"{n} 行：{out}", f"{n} rows: {out}").to(lang))
     return DONE
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option(
+    "--from",
+    "start",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(),
+    help="相对路径的起点，默认为当前文件夹 / folder that relative paths start from",
+)
+@options.shared(options.lang, options.debug)
+def verify(folder: Path, start: Path, lang: Lang, debug: bool) -> int:
+    """按运行记录重做一遍，比较是否一致 / repeat a run and say identical or what differs."""
+    from geo_urc.cli import listing
+    from geo_urc.repeat import repeat
+
+    found = repeat(folder, start)
+    listing.repeated(found, lang)
+    return DONE if found.identical else DIFFERENT
 
 
 @cli.command("evidence")
@@ -472,6 +497,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         status = FAILED
     except BrokenPipeError:
         status = DONE
+    except OSError as error:
+        if "--debug" in arguments:
+            raise
+        where = str(error.filename) if error.filename else ""
+        reason = error.strerror or str(error)
+        refused = Problem(
+            where,
+            Text(f"系统拒绝读写：{reason}。", f"The system refuses: {reason}."),
+            Text("请检查路径、权限和剩余空间。", "Check the path, permissions and free space."),
+        )
+        click.echo(refused.to(lang), err=True)
+        status = FAILED
     except Exception as error:
         if "--debug" in arguments:
             raise
@@ -493,19 +530,19 @@ def _asks_for_english(arguments: Sequence[str]) -> bool:
     return any(a == "--lang=en" or (a == "--lang" and b == "en") for a, b in pairs)
 
 
-def _screen(
-    parcels: str | Path, layers: Path | None, book: Rulebook, request: Any, crs: str
-) -> Inputs:
+def _screen(asked: Command, out: Path, *, overwrite: bool) -> Inputs:
     """Read, screen, write, and print the summary; return the inputs."""
     from geo_urc.cli import listing
-    from geo_urc.inputs import read_inputs
     from geo_urc.outputs.staging import ready
-    from geo_urc.run import run
+    from geo_urc.run import request_for, run
 
-    ready(request.out, overwrite=request.overwrite)  # say so before the long work
-    inputs = read_inputs(parcels, layers=layers, evaluation_crs=crs, strict=request.strict)
+    start = asked.start()
+    book = asked.book(start)
+    ready(out, overwrite=overwrite)  # say so before the long work
+    inputs = asked.inputs(start)
+    request = request_for(asked, out, start, overwrite=overwrite)
     record = run(inputs, book, request)
-    listing.summary(record, request, request.lang)
+    listing.summary(record, request, asked.lang)
     return inputs
 
 
@@ -516,16 +553,9 @@ def _rulebook(
     only: str | None = None,
 ) -> Rulebook:
     """Return the rulebook with changes: ``--set`` over ``--rules`` over LAYERS.toml."""
-    from geo_urc.inputs import load_settings
-    from geo_urc.policy import load_rulebook
+    from geo_urc.command import rulebook_with
 
-    book = load_rulebook(overlays)
-    if layers is not None:
-        given = load_settings(layers).rules.items()
-        below = {k: v for k, v in given if k not in book.given}
-        book = book.with_parameters(below, str(layers), layers.parent)
-    book = book.with_parameters(dict(_pair(text) for text in settings), "--set")
-    return book.only(name.strip() for name in only.split(",")) if only else book
+    return rulebook_with(overlays, settings, layers, _names(only) if only else None)
 
 
 def _keep_inputs(out: Path, given: str, layers: Path | None) -> None:
@@ -546,17 +576,8 @@ def _keep_inputs(out: Path, given: str, layers: Path | None) -> None:
         )
 
 
-def _pair(text: str) -> tuple[str, str]:
-    name, sign, value = text.partition("=")
-    if not sign:
-        raise GeoUrcError(
-            Problem(
-                f"--set {text}",
-                Text("缺少等号。", "there is no equals sign."),
-                Text("写作 --set T08a.radius_m=1000。", "Write --set T08a.radius_m=1000."),
-            )
-        )
-    return name.strip(), value.strip()
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(","))
 
 
 def _date(text: str | None) -> dt.date:
@@ -574,7 +595,7 @@ def _date(text: str | None) -> dt.date:
         ) from None
 
 
-def _among(text: str, known: Sequence[str], option: str) -> list[str]:
+def _among(text: str, known: Sequence[str], option: str) -> tuple[str, ...]:
     names = [name.strip() for name in text.split(",") if name.strip()]
     wrong = [name for name in names if name not in known] or ([] if names else [text])
     if wrong:
@@ -585,7 +606,7 @@ def _among(text: str, known: Sequence[str], option: str) -> list[str]:
                 Text(f"可用：{','.join(known)}。", f"Choose from {','.join(known)}."),
             )
         )
-    return names
+    return tuple(names)
 
 
 def _role(name: str) -> Any:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import shutil
 import zipfile
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,6 +31,9 @@ def unpack(path: Path, request: Request) -> tuple[Path, TemporaryDirectory[str]]
     root = Path(folder.name)
     try:
         with zipfile.ZipFile(path) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+            if size > shutil.disk_usage(root).free:
+                raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)} ({size:,} bytes)")
             archive.extractall(root)
     except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError) as error:
         what = Text(f"压缩包无法解开：{error}。", f"cannot be unpacked: {error}.")

@@ -70,14 +70,15 @@ def with_coverage(
         covering = as_layer(
             open_subjects(file, _COVERAGE, ParcelsEntry(), evaluation_crs=evaluation_crs)
         )
-        said = covering.notices
+        said, hashed = covering.notices, file.sha256
     else:
-        said = ()
+        said, hashed = (), {}
     known = covering.datum_known
     return replace(
         layer,
         coverage=_united(covering.features) if known else shapely.Polygon(),
         coverage_assumed=False,
+        source=replace(layer.source, coverage_sha256=hashed),
         notices=(*layer.notices, *said),
     )
 

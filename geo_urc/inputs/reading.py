@@ -38,6 +38,7 @@ def read_inputs(
     strict: bool = False,
     main_role: str = "parcels",
     table_will_do: bool = False,
+    start: Path = Path(),
 ) -> Inputs:
     """Read the parcels and the layers of a run.
 
@@ -60,6 +61,9 @@ def read_inputs(
         What the parcels are, if not parcels; ``[layers.ROLE]`` then says how to read them.
     table_will_do : bool
         Whether the parcels may be a table without geometry, or a DataFrame.
+    start : Path
+        Folder that a relative path of the parcels starts from; paths of layers start from
+        their LAYERS.toml.
 
     Raises
     ------
@@ -77,7 +81,7 @@ def read_inputs(
     subjects: FileSubjects | None = None
     with faults.collected():
         subjects = open_subjects(
-            _opened(main_role, main, parcels, Path(), table_will_do),
+            _opened(main_role, main, parcels, start, table_will_do),
             roles()[main_role],
             main,
             evaluation_crs=evaluation_crs,

@@ -17,6 +17,9 @@ from geo_urc.inputs.sources import BadRecord, Records, Request, Source
 from geo_urc.text import Text
 
 _LOST = Text("记录已损坏，无法读取", "the record is damaged and cannot be read")
+_LONGEST_BYTES = 10_000_000
+"""GDAL takes a GeoJSON with longer text in it for broken."""
+_TOO_LONG = Text("有一个值超过 10 MB", "a value is longer than 10 MB")
 
 
 def salvage_records(source: Source, target: str, layer: str | None, request: Request) -> Source:
@@ -114,12 +117,23 @@ def _parsed_features(text: str) -> tuple[list[Any], list[BadRecord]]:
                 break
             at = end
             continue
-        good.append(feature)
+        if end - at > _LONGEST_BYTES and _has_too_long(feature):
+            bad.append(BadRecord(len(good) + len(bad) + 1, _TOO_LONG))
+        else:
+            good.append(feature)
         following = text[end : end + 200].lstrip()
         if not following.startswith(","):
             break
         at = text.find("{", end)
     return good, bad
+
+
+def _has_too_long(value: Any) -> bool:
+    """Return whether any text in a JSON value is longer than GDAL reads."""
+    if isinstance(value, str):
+        return len(value.encode("utf-8", "surrogatepass")) >= _LONGEST_BYTES
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return any(_has_too_long(part) for part in inner)
 
 
 def _next_feature(text: str, start: int) -> int:

@@ -148,15 +148,17 @@ def stage(files: dict[str, Path], folder: Path, cuts: tuple[_Cut, ...]) -> Path:
                     file.seek(cut.at)
                     file.write(cut.fill * cut.length)
         else:
-            _link(path, target)
+            linked(path, target)
     return folder / "staged.shp"
 
 
-def _link(path: Path, target: Path) -> None:
+def linked(path: Path, target: Path) -> Path:
+    """Return another name of a file: a link, or a copy where links are not allowed."""
     try:
         target.symlink_to(path.resolve())
     except OSError:  # Windows without the privilege
         shutil.copyfile(path, target)
+    return target
 
 
 def _header(path: Path) -> _Dbf:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -18,6 +19,9 @@ from geo_urc.text import Text
 READ_ERRORS = (pa.ArrowException, OSError, RuntimeError, UnicodeDecodeError)
 """What a damaged file makes pyogrio or Arrow raise while its records are read."""
 
+ARCHIVE_MARK = "!"
+"""What is before it in a name pyogrio takes for an archive."""
+_PARTS = (".shx", ".dbf", ".prj", ".cpg")
 _SQL_URL = re.compile(r"^postgres(ql)?://|^PG:", re.IGNORECASE)
 
 
@@ -115,11 +119,6 @@ def open_source(request: Request) -> Source:
     LayerError
         If it is not there, not of a known format, or not usable as described.
     """
-    from geo_urc.inputs.archive import unpack
-    from geo_urc.inputs.delimited import open_delimited
-    from geo_urc.inputs.geoparquet import open_geoparquet
-    from geo_urc.inputs.vector import open_vector
-
     if _SQL_URL.match(request.path):
         what = Text("尚不支持 PostgreSQL 数据库。", "PostgreSQL is not supported yet.")
         fix = Text("请先导出为 GeoPackage。", "Export it to a GeoPackage first.")
@@ -129,21 +128,64 @@ def open_source(request: Request) -> Source:
         what = Text("文件不存在。", "does not exist.")
         fix = Text(f"请检查路径（查找位置：{path}）。", f"Check the path (looked for at {path}).")
         raise request.fault(what, fix)
-    keep = None
-    hashed = path
-    if path.suffix.lower() == ".zip":
-        path, keep = unpack(path, request)
-    text = path.suffix.lower() in (".csv", ".txt", ".tsv")
-    if not text and (request.x is not None or request.y is not None):
+    try:
+        return _opened(path, request)
+    except PermissionError as error:
+        what = Text(f"无法打开：{error.strerror}。", f"cannot be opened: {error.strerror}.")
+        fix = Text("请检查权限。", "Check its permissions.")
+        raise request.fault(what, fix) from error
+
+
+def _opened(given: Path, request: Request) -> Source:
+    """Open what is there: by what it holds, where its name says something else."""
+    from geo_urc.inputs.archive import unpack
+    from geo_urc.inputs.contents import format_of, misnamed
+    from geo_urc.inputs.delimited import open_delimited
+    from geo_urc.inputs.geoparquet import open_geoparquet
+    from geo_urc.inputs.shapefile import linked
+    from geo_urc.inputs.vector import open_vector
+
+    _refuse_nothing(given, request)
+    path, notes = given, [misnamed(given)]
+    keep: list[object] = []
+    if format_of(given) == ".zip":
+        path, folder = unpack(given, request)
+        keep.append(folder)
+        _refuse_nothing(path, request)
+        notes.append(misnamed(path))
+    kind = format_of(path)
+    if notes[-1] is not None or (ARCHIVE_MARK in str(path) and kind != ".shp"):
+        # GDAL goes by some extensions, pyogrio by a mark in the name.
+        folder = TemporaryDirectory(prefix="geo_urc-")
+        keep.append(folder)
+        path = linked(path, Path(folder.name) / f"given{kind}")
+    if kind != ".csv" and (request.x is not None or request.y is not None):
         what = Text("x、y 只用于 CSV 文本。", "is not CSV text, so x and y do not apply.")
         raise request.fault(what, Text("请删去 x 和 y。", "Remove x and y."))
-    if text:
+    if kind == ".csv":
         opened = open_delimited(path, request)
-    elif path.suffix.lower() in (".parquet", ".geoparquet", ".pq") or _is_parquet_folder(path):
+    elif kind == ".parquet" or _is_parquet_folder(path):
         opened = open_geoparquet(path, request)
     else:
-        opened = open_vector(path, request)
-    return replace(opened, sha256=hashes(hashed), keep=(keep, opened.keep))
+        opened = open_vector(path, request, kind)
+    said = (note for note in notes if note is not None)
+    return replace(
+        opened, sha256=hashes(given), notes=(*opened.notes, *said), keep=(*keep, opened.keep)
+    )
+
+
+def _refuse_nothing(path: Path, request: Request) -> None:
+    """Raise LayerError for an empty file or folder, or one of the files beside a ``.shp``."""
+    if path.is_dir() and not any(p.is_file() for p in path.rglob("*")):
+        what = Text("是空文件夹。", "is an empty folder.")
+    elif path.is_file() and not path.stat().st_size:
+        what = Text("是空文件（0 字节）。", "is empty (0 bytes).")
+    elif path.suffix.lower() in _PARTS and path.with_suffix(".shp").is_file():
+        what = Text("是 Shapefile 的一部分。", "is a part of a Shapefile.")
+        raise request.fault(what, Text("请给出 .shp 文件。", "Give the .shp file."))
+    else:
+        return
+    raise request.fault(what, Text("请重新导出。", "Export it again."))
 
 
 def _is_parquet_folder(path: Path) -> bool:
@@ -159,8 +201,15 @@ def hashes(path: Path) -> dict[str, str]:
     elif path.suffix.lower() == ".shp":
         files = {p.name: p for p in sidecars(path).values()}
     else:
-        files = {path.name: path}
+        files = {p.name: p for p in (path, pending_changes(path)) if p is not None}
     return {name: sha256_of(file) for name, file in files.items()}
+
+
+def pending_changes(path: Path) -> Path | None:
+    """Return the file of changes that are not merged into a database yet, if there are any."""
+    file = path.resolve()
+    log = file.with_name(f"{file.name}-wal")
+    return log if log.is_file() and log.stat().st_size else None
 
 
 def sha256_of(path: Path) -> str:

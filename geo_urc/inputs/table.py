@@ -187,6 +187,8 @@ class SourceRecord:
     """Columns whose values were changed by `units` or `values` on the way to the field."""
     control: Control | None = None
     """What the control check says of the datum; None before it was made."""
+    coverage_sha256: Mapping[str, str] = field(default_factory=dict)
+    """As ``sha256``, where ``coverage`` is a file of its own."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -16,15 +17,24 @@ from pyogrio.errors import DataLayerError, DataSourceError
 from geo_urc.inputs import shapefile
 from geo_urc.inputs.plain_text import as_utf8
 from geo_urc.inputs.salvage import salvage_geojson, salvage_records
-from geo_urc.inputs.sources import BadRecord, Records, Request, Source, plain_batch, plain_schema
+from geo_urc.inputs.sources import (
+    ARCHIVE_MARK,
+    BadRecord,
+    Records,
+    Request,
+    Source,
+    pending_changes,
+    plain_batch,
+    plain_schema,
+)
 from geo_urc.inputs.suggest import suggestion
 from geo_urc.text import Text
 
 
-def open_vector(path: Path, request: Request) -> Source:
+def open_vector(path: Path, request: Request, kind: str) -> Source:
     """Open a spatial file with pyogrio.
 
-    Of a Shapefile and a GeoJSON the encoding is checked first; a GeoJSON that cannot be parsed
+    ``kind`` is the extension that stands for its format. Of a Shapefile and a GeoJSON the encoding is checked first; a GeoJSON that cannot be parsed
     is cut to the features that can be.
 
     Raises
@@ -33,12 +43,14 @@ def open_vector(path: Path, request: Request) -> Source:
         If GDAL cannot open it, the layer is not there or not named among several, or the
         filter is wrong.
     """
-    if path.suffix.lower() == ".shp":
+    if kind == ".shp":
         return _open_shapefile(path, request)
-    if path.suffix.lower() in (".geojson", ".json"):
+    if kind == ".geojson":
         return _open_geojson(path, request)
     try:
-        return _open(str(path), path, request)
+        if pending_changes(path) is not None:
+            return _open_with_changes(path, request)
+        return _open(str(path), request)
     except (DataSourceError, UnicodeDecodeError) as error:
         raise _unreadable(request, error) from error
 
@@ -47,7 +59,7 @@ def _open_geojson(path: Path, request: Request) -> Source:
     """Open a GeoJSON, whose text GDAL takes for whole and UTF-8 without looking."""
     text = as_utf8(path, request)
     try:
-        source = _open(str(text.path), path, request)
+        source = _open(str(text.path), request)
         bad: tuple[BadRecord, ...] = ()
         folder = None
     except DataSourceError as error:
@@ -55,13 +67,21 @@ def _open_geojson(path: Path, request: Request) -> Source:
         if salvaged is None:
             raise _unreadable(request, error) from error
         clean, folder, bad = salvaged
-        source = _open(str(clean), clean, request)
+        try:
+            source = _open(str(clean), request)
+        except DataSourceError:
+            raise _unreadable(request, error) from error
     return replace(source, encoding=text.codec, notes=text.notes, bad=bad, keep=(text.keep, folder))
 
 
 def open_table(path: Path, request: Request) -> Source:
     """Open delimited text as a table of text columns, without geometry."""
-    options = {"AUTODETECT_TYPE": "NO", "HEADERS": "YES", "EMPTY_STRING_AS_NULL": "YES"}
+    options = {
+        "AUTODETECT_TYPE": "NO",
+        "HEADERS": "YES",
+        "EMPTY_STRING_AS_NULL": "YES",
+        "MAX_LINE_SIZE": "-1",  # else reading ends, without a word, at a line of 10 MB
+    }
     try:
         return _stream(f"CSV:{path}", None, request, options, geometry=False)
     except DataSourceError as error:
@@ -96,16 +116,16 @@ def _open_shapefile(path: Path, request: Request) -> Source:
     keep = None
     cuts = attributes.cuts if attributes else ()
     staged = path
-    if cuts or rebuilt:
+    if cuts or rebuilt or ARCHIVE_MARK in str(path):
         keep = TemporaryDirectory(prefix="geo_urc-")
         staged = shapefile.stage(files, Path(keep.name), cuts)
     if rebuilt:
         _rebuild_index(staged)
     encoding = attributes.gdal_name if attributes else None
     try:
-        source = _open(str(staged), path, request, encoding=encoding)
+        source = _stream(str(staged), None, request, {}, encoding=encoding)
     except DataSourceError as error:
-        raise _unreadable(request, error) from error
+        raise _unreadable(request, error, str(staged)) from error
     if attributes is not None and attributes.missing:
         # GDAL ends quietly where the .dbf ends, though the outlines go on.
         source = salvage_records(source, str(staged), None, request)
@@ -136,14 +156,48 @@ def _rebuild_index(staged: Path) -> None:
         pyogrio.set_gdal_config_options({"SHAPE_RESTORE_SHX": None})
 
 
-def _open(target: str, path: Path, request: Request, encoding: str | None = None) -> Source:
-    if path.suffix.lower() == ".shp":
-        return _stream(target, None, request, {}, encoding=encoding)
+def _open(target: str, request: Request) -> Source:
     layer = _layer(target, request)
-    sheet = path.suffix.lower() in (".xlsx", ".xlsm", ".ods")
+    sheet = Path(target).suffix.lower() in (".xlsx", ".xlsm", ".ods")
     options = {"HEADERS": "FORCE"} if sheet else {}  # GDAL doubts a heading above text alone
-    shaped = pyogrio.read_info(target, layer=layer)["geometry_type"] is not None
-    return _stream(target, layer, request, options, encoding=encoding, geometry=shaped)
+    with _quiet():
+        shaped = pyogrio.read_info(target, layer=layer)["geometry_type"] is not None
+    return _stream(target, layer, request, options, geometry=shaped)
+
+
+def _open_with_changes(path: Path, request: Request) -> Source:
+    """Open a copy of a database with the changes that are not merged into it yet.
+
+    In a folder that cannot be written GDAL would pass over them; in one that can, reading
+    alone would merge them and so change the user's file.
+
+    Raises
+    ------
+    LayerError
+        If it is being written meanwhile.
+    """
+    folder = TemporaryDirectory(prefix="geo_urc-")
+    file = path.resolve()
+    copies = {
+        file: Path(folder.name) / "copy.gpkg",
+        file.with_name(f"{file.name}-wal"): Path(folder.name) / "copy.gpkg-wal",
+    }
+    try:
+        before = [(f.stat().st_size, f.stat().st_mtime_ns) for f in copies]
+        for given, copy in copies.items():
+            shutil.copyfile(given, copy)
+        same = before == [(f.stat().st_size, f.stat().st_mtime_ns) for f in copies]
+    except FileNotFoundError:
+        same = False
+    if not same:
+        what = Text("正被其他程序写入。", "is being written by another program.")
+        fix = Text("请在该程序（如 QGIS）中保存并关闭。", "Save and close it there (such as QGIS).")
+        raise request.fault(what, fix)
+    note = Text(
+        "有尚未并入的修改（-wal 文件），已一并读取。",
+        "has changes that are not merged yet (the -wal file); they were read too.",
+    )
+    return replace(_open(str(copies[file]), request), notes=(note,), keep=folder)
 
 
 def _layer(target: str, request: Request) -> str:
@@ -151,7 +205,8 @@ def _layer(target: str, request: Request) -> str:
 
     Where a table will do, a layer without geometry counts if it is named or there is no other.
     """
-    found = {str(name): kind is not None for name, kind in pyogrio.list_layers(target)}
+    with _quiet():
+        found = {str(name): kind is not None for name, kind in pyogrio.list_layers(target)}
     layers = [name for name, shaped in found.items() if shaped]
     if request.table_will_do and (request.layer in found or not layers):
         layers = list(found)
@@ -196,7 +251,8 @@ def _stream(
         )
 
     try:
-        info = pyogrio.read_info(target, layer=layer, encoding=encoding, **options)
+        with _quiet():
+            info = pyogrio.read_info(target, layer=layer, encoding=encoding, **options)
         fid = info["fid_column"] if info["driver"] in _FIDS_ARE_COLUMNS else ""
         with _quiet(), opened(1, None, bool(fid)) as (meta, reader):
             crs = meta["crs"]
@@ -244,8 +300,16 @@ def _quiet() -> Any:
     return warnings.catch_warnings(action="ignore")
 
 
-def _unreadable(request: Request, error: Exception) -> Exception:
-    what = Text(f"无法读取：{error}。", f"cannot be read: {error}.")
+def _unreadable(request: Request, error: Exception, target: str = "") -> Exception:
+    """Return GDAL's refusal as an error, with the user's name of the file for our copy's."""
+    if "database is locked" in str(error):
+        what = Text("被其他程序锁定。", "is locked by another program.")
+        fix = Text("请在该程序（如 QGIS）中关闭后再试。", "Close it there (such as QGIS).")
+        return request.fault(what, fix)
+    reason = str(error).partition("; It might help")[0].rstrip(".")
+    if target:
+        reason = reason.replace(target, request.path)
+    what = Text(f"无法读取：{reason}。", f"cannot be read: {reason}.")
     fix = Text(
         "请确认格式与完整性，或用 GIS 软件另存后再试。",
         "Check its format and that it is whole, or save it again with a GIS.",

@@ -32,8 +32,10 @@ _NUMBER = r"^[+\-]?(\d+(\.\d*)?|\.\d+)([eE][+\-]?\d+)?%?$"
 
 def write_parquet(
     path: Path, info: LayerInfo, schema: pa.Schema, batches: Iterable[pa.RecordBatch]
-) -> None:
+) -> int:
     """Stream one result layer into a GeoParquet 1.1 file; values and geometry bytes untouched.
+
+    Returns the number of rows that the file holds.
 
     Types and extent of the geometries are found on the way and written into the ``geo``
     entry at the end; coordinates are x, y whatever the axis order of the system.
@@ -63,12 +65,15 @@ def write_parquet(
             column["bbox"] = box.tolist()
         geo = {"version": _GEOPARQUET, "primary_column": geometry, "columns": {geometry: column}}
         writer.add_key_value_metadata({"geo": json.dumps(geo, ensure_ascii=False)})
+    return int(pq.read_metadata(path).num_rows)
 
 
 def write_csv(
     path: Path, info: LayerInfo, schema: pa.Schema, batches: Iterable[pa.RecordBatch]
-) -> None:
+) -> int:
     """Stream one result layer into a CSV file that Excel opens with the right characters.
+
+    Returns the number of rows written.
 
     UTF-8 with a byte order mark, comma, one heading row. Geometry is WKT at full precision,
     raw WKB is hexadecimal, nested values are JSON. Text that a spreadsheet would run as a
@@ -83,6 +88,7 @@ def write_csv(
     headings = harmless(pa.array(schema.names)).to_pylist()
     kinds = [_csv_type(field.type) for field in schema]
     target = pa.schema(list(zip(headings, kinds, strict=True)))
+    rows = 0
     with path.open("wb") as file:
         file.write(b"\xef\xbb\xbf")
         with csv.CSVWriter(file, target) as writer:
@@ -92,6 +98,8 @@ def write_csv(
                     for field, column in zip(schema, batch.columns, strict=True)
                 ]
                 writer.write_batch(pa.record_batch(columns, schema=target))
+                rows += batch.num_rows
+    return rows
 
 
 def harmless(text: pa.Array) -> pa.Array:

@@ -57,8 +57,10 @@ class _Tally:
 
 def write_geopackage_layer(
     path: Path, info: LayerInfo, schema: pa.Schema, batches: Iterable[pa.RecordBatch]
-) -> None:
+) -> int:
     """Stream one result layer into a GeoPackage, new or existing, in constant memory.
+
+    Returns the number of rows that the file holds afterwards.
 
     Parameters
     ----------
@@ -104,6 +106,7 @@ def write_geopackage_layer(
         },
     )
     _check(path, info.role, geometry, tally)
+    return tally.rows
 
 
 def write_attribute_table(path: Path, name: str, table: pa.Table) -> None:
