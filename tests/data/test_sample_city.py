@@ -89,7 +89,9 @@ def test_corner_case(results, role, key, case):
         if wanted is not None:
             assert wanted in row[0][f"{rule}_reason"].split(";")
     for fact, value in case.get("facts", {}).items():
-        assert row[0][fact] == (value if isinstance(value, str) else pytest.approx(value, rel=1e-9))
+        assert row[0][fact] == (
+            value if isinstance(value, str) else pytest.approx(value, rel=case.get("rel", 1e-9))
+        )
 
 
 def test_every_rule_gives_every_verdict_it_can(results):
