@@ -1,7 +1,8 @@
 """What demand does a facility reach? And what of it others reach already.
 
 Demand is any weighted places: points count in full or not at all, polygons by the share of
-their area in the circle, on foot by their centroid. Cells of a raster would be points.
+their area in the circle, on foot by their centroid. Of a raster the cells count by the share of
+them in the service area (:func:`service_areas`), straight only.
 """
 
 from __future__ import annotations
@@ -91,6 +92,44 @@ def in_circles(
         newly = np.clip(newly, 0.0, ours)
         found.append(Reached(np.full(len(place), i), place, newly, ours - newly))
     return _all(found)
+
+
+CORNERS_A_QUARTER = 256
+"""Of a circle drawn for a raster: its area is short by 6 millionths."""
+
+
+def service_areas(
+    own: Circles, others: Circles, alike: tuple[Ints, Ints]
+) -> tuple[Geometries, Geometries]:
+    """Return the ground that each facility newly serves, and what it serves besides others.
+
+    None where its centre or radius is not known. Parameters as of :func:`in_circles`.
+
+    Examples
+    --------
+    >>> shop = Circles(np.array([[0.0, 0.0]]), np.array([10.0]))
+    >>> nobody = Circles(np.empty((0, 2)), np.empty(0))
+    >>> newly, already = service_areas(shop, nobody, meeting(shop, nobody))
+    >>> round(newly[0].area / (100 * np.pi), 4), already[0].area
+    (1.0, 0.0)
+    """
+    theirs = _discs(others)
+    newly, already = np.full((2, len(own.radii_m)), None, dtype=object)
+    for i, disc in enumerate(_discs(own)):
+        if disc is None:
+            continue
+        rivals = shapely.union_all(theirs[alike[1][alike[0] == i]])
+        newly[i], already[i] = disc.difference(rivals), disc.intersection(rivals)
+    return newly, already
+
+
+def _discs(circles: Circles) -> Geometries:
+    known = ~(np.isnan(circles.radii_m) | np.isnan(circles.centres).any(axis=1))
+    discs = np.full(len(known), None, dtype=object)
+    discs[known] = shapely.buffer(
+        shapely.points(circles.centres[known]), circles.radii_m[known], CORNERS_A_QUARTER
+    )
+    return discs
 
 
 def on_foot(

@@ -581,7 +581,7 @@ def _fact_faults(book: Rulebook, name: str, fact: model.Fact) -> Iterator[Proble
         )
     if fact.question not in model.QUESTIONS:
         yield Problem(where, *_not_there("问题", "question", fact.question, model.QUESTIONS))
-    for key in ("layer", "special", "besides", "network"):
+    for key in ("layer", "special", "besides", "network", "cells"):
         role = fact.arguments.get(key)
         if role is not None and role not in catalogue:
             yield Problem(f"{where}.{key}", *_not_there("图层角色", "layer role", role, catalogue))

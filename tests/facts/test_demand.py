@@ -162,3 +162,61 @@ def test_newly_and_already(boxes, own, others):
     both = shapely.area(shapely.intersection(shapes, reach.intersection(taken))) / size
     np.testing.assert_allclose(newly, left, atol=1e-4)
     np.testing.assert_allclose(already, both, atol=1e-4)
+
+
+# --- people in cells ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def people_of_cells(make_layer, make_raster, make_scene):
+    """Return newly and already served people where 10 live in every 100 m cell of 4 × 4 km."""
+
+    def answer(rivals=(), *, cells=None, parameters=None, **layers):
+        grid = np.full((40, 40), 10.0) if cells is None else cells
+        raster = make_raster("population", grid, origin=(-2000, -2000), cell_m=100, nodata=-1)
+        given = {"facilities": [FACILITY], "small_facilities": rivals, **layers}
+        scene = make_scene(
+            {role: make_layer(role, features) for role, features in given.items()},
+            parameters or {},
+            rasters={"population": raster},
+        )
+        return scene.evaluation_of("facilities").fact("demand_newly_served_people")
+
+    return answer
+
+
+def test_people_of_a_raster(people_of_cells):
+    """10 people a hectare: π km² hold 3141.6, of which a rival of 500 m about the same centre
+    serves a quarter."""
+    alone = people_of_cells()
+    assert alone.value[0] == pytest.approx(1000 * np.pi, rel=1e-5)
+    assert alone.parts["already"].value[0] == 0
+    rival = {"kind": "早餐", "point": [0, 0], "service_radius_m": 500}
+    shared = people_of_cells([rival])
+    assert shared.value[0] == pytest.approx(750 * np.pi, rel=1e-5)
+    assert shared.parts["already"].value[0] == pytest.approx(250 * np.pi, rel=1e-5)
+    other = people_of_cells([rival | {"kind": "维修"}])
+    assert other.value[0] == pytest.approx(1000 * np.pi, rel=1e-5)
+
+
+def test_mapped_people_go_before_the_raster(people_of_cells):
+    assert people_of_cells(demand=[NEAR]).value[0] == 100
+    without_people = people_of_cells(demand=[{"point": [500, 0], "dwellings": 40}])
+    assert without_people.value[0] == pytest.approx(1000 * np.pi, rel=1e-5)
+
+
+def test_cells_without_a_value_leave_more_possible(people_of_cells):
+    """The eastern half is not known: half the circle is a least, not the answer."""
+    cells = np.full((40, 40), 10.0)
+    cells[:, 20:] = -1
+    found = people_of_cells(cells=cells)
+    assert found.value[0] == pytest.approx(500 * np.pi, rel=1e-5)
+    assert [b.limit[0] for b in found.bounds if b.side == "high"] == [np.inf]
+    nothing = people_of_cells(cells=np.full((40, 40), -1.0))
+    assert np.isnan(nothing.value[0])
+    assert nothing.missing["outside_coverage"][0]
+
+
+def test_on_foot_a_raster_does_not_count(people_of_cells):
+    found = people_of_cells(parameters={"T07b.distance": "walking"})
+    assert found.missing["layer_missing"][0]

@@ -101,7 +101,7 @@ def test_a_shapefile_without_attributes_is_read(files):
 
 def test_a_shapefile_without_a_system_is_refused_with_what_to_write(files, layers_toml):
     (files / "a.prj").unlink()
-    with pytest.raises(LayerError, match=r"Set crs"):
+    with pytest.raises(LayerError, match=r"set crs = \"EPSG:4548\""):
         read_inputs(files / "a.shp")
     assert read_inputs(files / "a.shp", layers=layers_toml(IN_METRES)).parcels.count == 3
 

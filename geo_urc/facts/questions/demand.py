@@ -9,7 +9,7 @@ import shapely
 
 from geo_urc.facts import demand
 from geo_urc.facts.demand import Circles, Reached
-from geo_urc.facts.fact import Bound, Fact, Mask
+from geo_urc.facts.fact import Bound, Fact, Mask, absent
 from geo_urc.facts.network import Walks
 from geo_urc.facts.outlines import Floats, Ints
 from geo_urc.facts.questions.asking import (
@@ -17,11 +17,21 @@ from geo_urc.facts.questions.asking import (
     field_of,
     is_empty,
     layer_or_gap,
+    or_none,
     question,
     unplaced,
 )
 from geo_urc.facts.questions.walking import roads_of
-from geo_urc.inputs.table import Features, Layer
+from geo_urc.inputs.table import Features, Geometries, Layer, Raster
+
+
+class _Rivalry(NamedTuple):
+    """Whom subjects and existing features serve alike, and why that may not be known."""
+
+    own: Circles
+    others: Circles
+    alike: tuple[Ints, Ints]
+    missing: dict[str, Mask]
 
 
 class _Service(NamedTuple):
@@ -43,6 +53,7 @@ def demand_served(
     by: str,
     network: str,
     max_snap_m: float,
+    cells: str | None = None,
 ) -> Fact:
     """Answer with the demand that the subject serves and no like feature of ``besides`` does.
 
@@ -52,8 +63,15 @@ def demand_served(
     by the share of its area inside, on foot by its centroid. Part ``already``: demand that
     the subject serves and others too.
 
+    Where the layer is not given or has no such figure, the raster ``cells`` has it, straight
+    only: cells count by the share of them in the service area.
+
     Unknown where a figure in reach is, or where it cannot be told what is alike.
     """
+    mapped = ctx.layer(layer)
+    grid = None if cells is None or by == "walking" else ctx.raster(cells)
+    if grid is not None and (mapped is None or field not in mapped.features.fields):
+        return _of_cells(ctx, grid, besides, radius, like)
     roles = (layer, besides, network) if by == "walking" else (layer, besides)
     found = [layer_or_gap(ctx, role) for role in roles]
     for gap in found:
@@ -61,23 +79,9 @@ def demand_served(
             return Fact(gap.value, missing=gap.missing, parts={"already": gap})
     places, others, *roads = [layer for layer in found if isinstance(layer, Layer)]
     n = len(ctx)
-    reach_m = ctx.features.fields.get(radius, np.full(n, np.nan))
-    own = Circles(_centres(ctx.features), reach_m)
-    rivals = Circles(_centres(others.features), field_of(others, radius))
 
     def serve() -> _Service:
-        met = demand.meeting(own, rivals)
-        mine, theirs = (_words(features, like) for features in (ctx.features, others.features))
-        nameless = is_empty(mine)[met[0]] | is_empty(theirs)[met[1]]
-        same = ~nameless & (mine[met[0]] == theirs[met[1]])
-        alike = met[0][same], met[1][same]
-        boundless = theirs[np.isnan(rivals.radii_m)]
-        may_serve = (mine[:, None] == boundless) | is_empty(mine)[:, None] | is_empty(boundless)
-        missing = {
-            **unplaced(ctx),
-            f"attribute_missing:{radius}": ctx.placed & (np.isnan(reach_m) | may_serve.any(axis=1)),
-            f"attribute_missing:{like}": _rows(n, met[0][nameless]),
-        }
+        own, rivals, alike, missing = _rivalry(ctx, others, radius, like)
         where = places.features.geometry
         if not roads:
             return _Service(demand.in_circles(where, own, rivals, alike), missing)
@@ -93,7 +97,7 @@ def demand_served(
         missing["network_gap"] = ctx.placed & (off[:n] | _rows(n, lost))
         numbers = np.arange(n), n + np.arange(len(others.features))
         got = demand.on_foot(
-            walks, feet, (numbers[0], reach_m), (numbers[1], rivals.radii_m), alike
+            walks, feet, (numbers[0], own.radii_m), (numbers[1], rivals.radii_m), alike
         )
         return _Service(got, missing)
 
@@ -104,8 +108,8 @@ def demand_served(
         f"attribute_missing:{field}": _rows(n, reached.row[np.isnan(amount[reached.place])]),
     }
     unknown = np.any(list(missing.values()), axis=0)
-    unmapped = ctx.room_m(places) < reach_m
-    rivals_unmapped = ctx.room_m(others) < reach_m + np.nanmax(rivals.radii_m, initial=0.0)
+    unmapped = ctx.room_m(places) < _reach_m(ctx, radius)
+    rivals_unmapped = _rivals_unmapped(ctx, others, radius)
 
     def total(share: Floats, least: Mask, most: Mask) -> Fact:
         value = np.bincount(reached.row, share * amount[reached.place], n)
@@ -119,6 +123,65 @@ def demand_served(
     newly = total(reached.newly, rivals_unmapped, unmapped)
     already = total(reached.already, np.zeros(n, bool), unmapped | rivals_unmapped)
     return Fact(newly.value, missing=missing, bounds=newly.bounds, parts={"already": already})
+
+
+def _of_cells(ctx: Context, grid: Raster, besides: str, radius: str, like: str) -> Fact:
+    """Answer from a raster of amounts; where cells in reach have no value there may be more."""
+    others = layer_or_gap(ctx, besides)
+    if isinstance(others, Fact) or not ctx.usable(grid):
+        gap = others if isinstance(others, Fact) else absent(len(ctx), "datum_unknown")
+        return Fact(gap.value, missing=gap.missing, parts={"already": gap})
+    from geo_urc.facts import raster  # its library is loaded only where there is a raster
+
+    own, rivals, alike, missing = _rivalry(ctx, others, radius, like)
+    unknown = np.any(list(missing.values()), axis=0)
+    unmapped = _rivals_unmapped(ctx, others, radius)
+    newly, already = demand.service_areas(own, rivals, alike)
+
+    def total(ground: Geometries, least: Mask, most: Mask) -> Fact:
+        some = shapely.area(ground) > 0
+        got = raster.zonal(grid, or_none(some, ground))
+        value = np.where(unknown, np.nan, np.where(some, np.nan_to_num(got.total), 0.0))
+        gappy = some & (got.covered < 1)
+        bounds = (
+            Bound("low", np.where(least, 0.0, value), "outside_coverage"),
+            Bound("high", np.where(most | gappy, np.inf, value), "outside_coverage"),
+        )
+        uncovered = some & (got.covered == 0) & ~unknown
+        value = np.where(uncovered, np.nan, value)
+        return Fact(value, missing={**missing, "outside_coverage": uncovered}, bounds=bounds)
+
+    fresh = total(newly, unmapped, np.zeros(len(ctx), bool))
+    shared = total(already, np.zeros(len(ctx), bool), unmapped)
+    return Fact(fresh.value, missing=fresh.missing, bounds=fresh.bounds, parts={"already": shared})
+
+
+def _rivalry(ctx: Context, others: Layer, radius: str, like: str) -> _Rivalry:
+    n, reach_m = len(ctx), _reach_m(ctx, radius)
+    own = Circles(_centres(ctx.features), reach_m)
+    rivals = Circles(_centres(others.features), field_of(others, radius))
+    met = demand.meeting(own, rivals)
+    mine, theirs = (_words(features, like) for features in (ctx.features, others.features))
+    nameless = is_empty(mine)[met[0]] | is_empty(theirs)[met[1]]
+    same = ~nameless & (mine[met[0]] == theirs[met[1]])
+    boundless = theirs[np.isnan(rivals.radii_m)]
+    may_serve = (mine[:, None] == boundless) | is_empty(mine)[:, None] | is_empty(boundless)
+    missing = {
+        **unplaced(ctx),
+        f"attribute_missing:{radius}": ctx.placed & (np.isnan(reach_m) | may_serve.any(axis=1)),
+        f"attribute_missing:{like}": _rows(n, met[0][nameless]),
+    }
+    return _Rivalry(own, rivals, (met[0][same], met[1][same]), missing)
+
+
+def _reach_m(ctx: Context, radius: str) -> Floats:
+    return ctx.features.fields.get(radius, np.full(len(ctx), np.nan))
+
+
+def _rivals_unmapped(ctx: Context, others: Layer, radius: str) -> Mask:
+    """Return where a feature that is not mapped may serve the same ground."""
+    farthest = np.nanmax(field_of(others, radius), initial=0.0)
+    return ctx.room_m(others) < _reach_m(ctx, radius) + farthest
 
 
 def _centres(features: Features) -> Floats:
