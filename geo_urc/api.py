@@ -80,9 +80,8 @@ def screen(
     book = load_rulebook([Path(path) for path in rules])
     date = as_of or max(measure.checked_on for measure in book.measures.values())
     inputs = read_inputs(parcels, layers=layers, evaluation_crs=crs, strict=strict)
-    below = {k: v for k, v in inputs.parameters.items() if k not in book.given}
     base = Path(layers).parent if isinstance(layers, str | Path) else Path()
-    book = book.with_parameters(below, "[rules]", base)
+    book = book.with_parameters_below(inputs.parameters, "[rules]", base)
     book = book.with_parameters(parameters or {}, "parameters")
     book = (book if only is None else book.only(only)).as_of(date)
     return Result(Screening(inputs, book, strict), date, lang)
@@ -134,19 +133,11 @@ def price(
     if isinstance(layers, Mapping) and isinstance(layers.get(pricing.SUBJECT), Mapping):
         layers = {**layers, pricing.SUBJECT: {"path": "", **layers[pricing.SUBJECT]}}
     if isinstance(layers, str | Path):
-        given = load_settings(Path(layers)).rules.items()
-        below = {name: value for name, value in given if name not in book.given}
-        book = book.with_parameters(below, "[rules]", Path(layers).parent)
+        below = load_settings(Path(layers)).rules
+        book = book.with_parameters_below(below, "[rules]", Path(layers).parent)
     book = book.with_parameters(parameters or {}, "parameters")
     book = book.as_of(as_of or max(measure.checked_on for measure in book.measures.values()))
-    inputs = read_inputs(
-        projects,
-        layers=layers,
-        roles_needed=pricing.layers_needed(book),
-        strict=strict,
-        main_role=pricing.SUBJECT,
-        table_will_do=True,
-    )
+    inputs = pricing.read_projects(projects, layers, book, strict=strict)
     return pricing.breakdown(inputs, book, strict=strict, lang=lang).to_pandas()
 
 

@@ -118,9 +118,8 @@ def rulebook_with(
     """
     book = load_rulebook(rules)
     if layers is not None:
-        given = load_settings(layers).rules.items()
-        below = {k: v for k, v in given if k not in book.given}
-        book = book.with_parameters(below, str(layers), layers.parent)
+        below = load_settings(layers).rules
+        book = book.with_parameters_below(below, str(layers), layers.parent)
     book = book.with_parameters(dict(_pair(text) for text in settings), "--set")
     return book if only is None else book.only(only)
 

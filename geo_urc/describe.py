@@ -258,7 +258,7 @@ def layers_of(book: Rulebook, rule: model.Rule, *, fallback: bool = False) -> tu
         if spec is None:
             return
         for key, value in spec.arguments.items():
-            if key in ("layer", "special", "besides", "network", "cells"):
+            if key in model.LAYER_ARGUMENTS:
                 found[value] = None
             elif key in ("of", "key") or (fallback and key == "ground"):
                 follow(value)

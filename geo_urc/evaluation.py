@@ -12,7 +12,7 @@ import pyarrow as pa
 import shapely
 
 from geo_urc import exact, verdicts
-from geo_urc.facts.fact import EXACT, Fact, Mask, absent
+from geo_urc.facts.fact import EXACT, Fact, Mask, absent, is_empty
 from geo_urc.facts.outlines import Floats, Outlines, outlines
 from geo_urc.facts.questions import QUESTIONS, own_field, required_arguments
 from geo_urc.inputs.table import Features, Layer, Raster, SubjectSource, joined_features
@@ -243,7 +243,7 @@ class Evaluation:
         spec = self.scene.book.known[rule, role]
         if not self.scene.book.in_force(spec):
             return Fact(np.zeros(len(there)))
-        outcome = there._node(spec, chosen(spec.applies, spec.id, self.scene.book.values))
+        outcome = there.applies(rule)
         state = outcome.state
         value = np.where(state == Verdict.ELIGIBLE, 1.0, np.nan)
         value[state == Verdict.INELIGIBLE] = 0.0
@@ -446,7 +446,7 @@ class Evaluation:
             differs[rows[values != fact.value[rows]]] = True
             review["straddles"] = differs
         gaps = {**fact.missing, **_unexplained(fact, leaf.known)}
-        return self._unmeasured(self._settle(leaf, ~_empty(fact), gaps, review))
+        return self._unmeasured(self._settle(leaf, ~is_empty(fact.value), gaps, review))
 
     def _each(self, rule: model.Rule, leaf: model.Each) -> Tested:
         through = self.fact(leaf.through)
@@ -540,16 +540,9 @@ def active_leaves(book: Rulebook, rule: model.Rule) -> list[model.Leaf]:
     ]
 
 
-def _empty(fact: Fact) -> Mask:
-    """Return the rows without a value."""
-    if fact.value.dtype == object:
-        return np.array([value is None for value in fact.value], bool)
-    return np.isnan(fact.value)
-
-
 def _unexplained(fact: Fact, name: str) -> dict[str, Mask]:
     """Return rows that have no value for no stated reason, such as a share of nothing."""
-    rows = _empty(fact) & ~fact.unknown
+    rows = is_empty(fact.value) & ~fact.unknown
     return {f"attribute_missing:{name}": rows} if rows.any() else {}
 
 

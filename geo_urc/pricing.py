@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from geo_urc import describe, exact, verdicts
 from geo_urc.evaluation import Evaluation, Scene
+from geo_urc.inputs import read_inputs
 from geo_urc.inputs.table import Inputs
 from geo_urc.policy import model
 from geo_urc.policy.rulebook import Rulebook
@@ -43,6 +44,22 @@ def priced_rules(book: Rulebook) -> list[model.Rule]:
 def layers_needed(book: Rulebook) -> frozenset[str]:
     """Return the roles of the layers that prices rest on."""
     return frozenset(role for r in priced_rules(book) for role in describe.layers_of(book, r))
+
+
+def read_projects(projects: Any, layers: Any, book: Rulebook, *, strict: bool = False) -> Inputs:
+    """Read projects as the main subjects, and the layers that prices rest on.
+
+    A table without coordinates will do; parameters as of
+    :func:`~geo_urc.inputs.read_inputs`.
+    """
+    return read_inputs(
+        projects,
+        layers=layers,
+        roles_needed=layers_needed(book),
+        strict=strict,
+        main_role=SUBJECT,
+        table_will_do=True,
+    )
 
 
 def breakdown(

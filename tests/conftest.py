@@ -15,6 +15,7 @@ import rasterio
 import shapely
 from hypothesis import HealthCheck, settings
 
+from geo_urc.cli.main import main
 from geo_urc.evaluation import Scene
 from geo_urc.inputs.rasters import RasterFile, open_raster
 from geo_urc.inputs.settings import LayerEntry
@@ -50,6 +51,20 @@ def no_network():
     patch.setattr(socket.socket, "connect_ex", guarded)
     yield
     patch.undo()
+
+
+@pytest.fixture
+def urc(capsys):
+    """Return a function that runs the command and gives status, output and errors."""
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as stopped:
+            main([str(a) for a in arguments])
+        said = capsys.readouterr()
+        assert "Traceback" not in said.out + said.err
+        return stopped.value.code, said.out, said.err
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -309,7 +309,6 @@ def price(
     """逐条核定土地价款 / land price of projects, a line for each clause applied or open."""
     from geo_urc import pricing
     from geo_urc.cli import listing
-    from geo_urc.inputs import read_inputs
     from geo_urc.outputs.price_table import ready, write_prices
     from geo_urc.record import anything_set_aside
 
@@ -317,14 +316,7 @@ def price(
     _keep_inputs(out, projects, layers)
     date = _date(as_of)
     book = _rulebook(overlays, settings, layers).as_of(date)
-    inputs = read_inputs(
-        projects,
-        layers=layers,
-        roles_needed=pricing.layers_needed(book),
-        strict=strict,
-        main_role=pricing.SUBJECT,
-        table_will_do=True,
-    )
+    inputs = pricing.read_projects(projects, layers, book, strict=strict)
     table = pricing.breakdown(inputs, book, strict=strict, lang=lang)
     write_prices(table, out, as_of=date)
     listing.remarks(inputs, lang)

@@ -247,19 +247,7 @@ class Areas:
         """Return depth, inside and straddles of subjects that touch or nearly touch."""
         area, edge = self._surroundings(geometry, band_m)
         covered = shapely.covers(area, geometry)
-        depth = -metres
-        depth[covered] = shapely.distance(edge[covered], geometry[covered])
-        inside = covered & (depth >= band_m)
-        straddles = np.zeros(len(geometry), bool)
-        part = np.flatnonzero(~covered & (metres == 0))
-        if len(part):
-            out = reach(shapely.difference(geometry[part], area[part]), area[part])
-            shared = shapely.intersection(geometry[part], area[part])
-            into = reach_into(shared, edge[part], band_m)
-            least = max(band_m, NOISE_M)
-            straddles[part] = (out >= least) & (into >= least)
-            depth[part] = np.where(into < least, 0.0, -out)
-        return depth, inside, straddles
+        return lie_to(geometry, area, edge, covered, metres, band_m)
 
     def _surroundings(self, geometry: Geometries, band_m: float) -> tuple[Geometries, Geometries]:
         """Return, for each subject, the union of the areas about it and that union's edge.
@@ -297,6 +285,37 @@ def runs(row: Ints) -> Iterator[tuple[int, int]]:
 def _vertices(geometry: Geometries) -> tuple[Geometries, Ints]:
     xy, row = shapely.get_coordinates(geometry, return_index=True)
     return np.atleast_1d(np.asarray(shapely.points(xy), dtype=object)), row
+
+
+def lie_to(
+    geometry: Geometries,
+    area: Geometries,
+    edge: Geometries,
+    covered: npt.NDArray[np.bool_],
+    metres: Floats,
+    band_m: float,
+) -> tuple[Floats, npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Return depth, inside and straddles of each geometry against its own area.
+
+    Parameters
+    ----------
+    edge, covered, metres
+        Of each area its boundary, whether it covers the geometry, and the distance between
+        the two; as of :class:`Depth`.
+    """
+    depth = -metres
+    depth[covered] = shapely.distance(edge[covered], geometry[covered])
+    inside = covered & (depth >= band_m)
+    straddles = np.zeros(len(geometry), bool)
+    part = np.flatnonzero(~covered & (metres == 0))
+    if len(part):
+        out = reach(shapely.difference(geometry[part], area[part]), area[part])
+        shared = shapely.intersection(geometry[part], area[part])
+        into = reach_into(shared, edge[part], band_m)
+        least = max(band_m, NOISE_M)
+        straddles[part] = (out >= least) & (into >= least)
+        depth[part] = np.where(into < least, 0.0, -out)
+    return depth, inside, straddles
 
 
 def reach(part: Geometries, area: Geometries) -> Floats:

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import shapely
 
-from geo_urc.facts.areas import NOISE_M, Depth, reach, reach_into
+from geo_urc.facts.areas import NOISE_M, Depth, lie_to, reach
+from geo_urc.facts.fact import is_empty
 from geo_urc.facts.holdings import meet
 from geo_urc.facts.outlines import Ints
 from geo_urc.inputs.table import Features, Geometries
@@ -84,21 +85,11 @@ def lie_in(geometry: Geometries, area: Geometries, band_m: float) -> Depth:
     >>> lie_in(np.array([shapely.box(2, 2, 5, 5)], dtype=object), plot, 1.0).depth_m.tolist()
     [2.0]
     """
-    edge = shapely.boundary(area)
     covered = shapely.covers(area, geometry)
     apart = shapely.distance(area, geometry)
-    depth = np.where(covered, shapely.distance(edge, geometry), -apart)
-    least = max(band_m, NOISE_M)
-    inside = covered & (depth >= band_m)
-    straddles = np.zeros(len(geometry), bool)
-    part = np.flatnonzero(~covered & (apart == 0))
-    if len(part):
-        out = reach(shapely.difference(geometry[part], area[part]), area[part])
-        shared = shapely.intersection(geometry[part], area[part])
-        into = reach_into(shared, edge[part], band_m)
-        straddles[part] = (out >= least) & (into >= least)
-        depth[part] = np.where(into < least, 0.0, -out)
-    outside = ~covered & (apart >= least)
+    edge = shapely.boundary(area)
+    depth, inside, straddles = lie_to(geometry, area, edge, covered, apart, band_m)
+    outside = ~covered & (apart >= max(band_m, NOISE_M))
     if band_m == 0:
         outside = ~inside & ~straddles
     return Depth(depth, inside, outside, straddles)
@@ -138,9 +129,9 @@ class Ties(NamedTuple):
 
 def tie(holders: Features, members: Features, key: str) -> Ties:
     """Return which members belong to which holders; ``key`` is the field that names one."""
-    named = members.fields.get(key, np.full(len(members), None, dtype=object))
+    named = members.words(key)
     by_name = key_of(named, holders.ids)
-    free = np.asarray(named == None, dtype=bool)  # noqa: E711  elementwise
+    free = is_empty(named)
     placed = members.geometry.copy()
     placed[~free] = None
     band = float(np.hypot(holders.accuracy_m, members.accuracy_m))

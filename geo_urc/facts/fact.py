@@ -85,3 +85,16 @@ def absent(n: int, reason: str, *, text: bool = False) -> Fact:
     """Return a fact that nothing is known about, for ``n`` subjects."""
     value = np.full(n, None, dtype=object) if text else np.full(n, np.nan)
     return Fact(value, missing={reason: np.ones(n, bool)})
+
+
+def is_empty(values: np.ndarray) -> Mask:
+    """Return which entries of a column are missing: None among texts, NaN among numbers.
+
+    Examples
+    --------
+    >>> is_empty(np.array(["a", None], dtype=object)).tolist(), is_empty(np.array([np.nan])).tolist()
+    ([False, True], [True])
+    """
+    if values.dtype == object:
+        return np.asarray(values == None, dtype=bool)  # noqa: E711  elementwise
+    return np.isnan(values)

@@ -48,6 +48,14 @@ class Features:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def numbers(self, name: str) -> npt.NDArray[np.float64]:
+        """Return a number or yes/no field, all missing where the file lacks it."""
+        return self.fields.get(name, np.full(len(self), np.nan))
+
+    def words(self, name: str) -> npt.NDArray[np.object_]:
+        """Return a text field, all empty where the file lacks it."""
+        return self.fields.get(name, np.full(len(self), None, dtype=object))
+
     def where(self, kept: npt.NDArray[np.bool_]) -> Features:
         """Return the features for which a mask holds, in the same order."""
         return Features(

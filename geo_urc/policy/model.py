@@ -396,6 +396,9 @@ class Rule(Table):
 STATISTICS = ("min", "max", "mean", "sum")
 """What may be asked of the cells of a raster under a subject."""
 
+LAYER_ARGUMENTS = ("layer", "special", "besides", "network", "cells")
+"""The arguments of questions that name the role of a layer or raster."""
+
 QUESTIONS = frozenset(
     [
         "amount",

@@ -201,6 +201,16 @@ class Rulebook:
             raise RulebookError(problems)
         return replace(self, values=values, given=tuple(given), stated=stated)
 
+    def with_parameters_below(
+        self, settings: Mapping[str, Any], where: str, base: Path = Path()
+    ) -> Rulebook:
+        """Return the rulebook with parameters changed that nothing has been given for yet.
+
+        So settings of LAYERS.toml, which is read last, stay beneath those of rule files.
+        """
+        new = {name: value for name, value in settings.items() if name not in self.given}
+        return self.with_parameters(new, where, base)
+
 
 def load_rulebook(overlays: Iterable[Path] = (), folder: Path = FOLDER) -> Rulebook:
     """Load the built-in rulebook and lay the user's files over it, in order.
@@ -581,7 +591,7 @@ def _fact_faults(book: Rulebook, name: str, fact: model.Fact) -> Iterator[Proble
         )
     if fact.question not in model.QUESTIONS:
         yield Problem(where, *_not_there("问题", "question", fact.question, model.QUESTIONS))
-    for key in ("layer", "special", "besides", "network", "cells"):
+    for key in model.LAYER_ARGUMENTS:
         role = fact.arguments.get(key)
         if role is not None and role not in catalogue:
             yield Problem(f"{where}.{key}", *_not_there("图层角色", "layer role", role, catalogue))

@@ -1,25 +1,9 @@
-"""The command in this process, and a small city written to disk."""
+"""A small city written to disk."""
 
 from __future__ import annotations
 
 import geopandas as gpd
 import pytest
-
-from geo_urc.cli.main import main
-
-
-@pytest.fixture
-def urc(capsys):
-    """Return a function that runs the command and gives status, output and errors."""
-
-    def run(*arguments):
-        with pytest.raises(SystemExit) as stopped:
-            main([str(a) for a in arguments])
-        said = capsys.readouterr()
-        assert "Traceback" not in said.out + said.err
-        return stopped.value.code, said.out, said.err
-
-    return run
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ import pyarrow.parquet as pq
 import pytest
 
 import geo_urc
-from geo_urc.cli.main import main
 
 COLUMNS = "subject_id,clause,base_yuan,factor,amount_yuan,verdict,reason,source"
 FACTORY = {
@@ -74,18 +73,10 @@ is = true
 
 
 @pytest.fixture
-def urc(capsys, monkeypatch, tmp_path):
-    """Return a function that runs the command in an empty folder; status, output and errors."""
+def urc(urc, monkeypatch, tmp_path):
+    """Return the function that runs the command, which now starts in an empty folder."""
     monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        with pytest.raises(SystemExit) as stopped:
-            main([str(a) for a in arguments])
-        said = capsys.readouterr()
-        assert "Traceback" not in said.out + said.err
-        return stopped.value.code, said.out, said.err
-
-    return run
+    return urc
 
 
 @pytest.fixture

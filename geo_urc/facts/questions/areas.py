@@ -6,7 +6,7 @@ import numpy as np
 import shapely
 
 from geo_urc.facts.areas import Areas
-from geo_urc.facts.fact import Bound, Fact, absent
+from geo_urc.facts.fact import Bound, Fact, absent, is_empty
 from geo_urc.facts.questions.asking import (
     SEARCH_M,
     Context,
@@ -14,7 +14,6 @@ from geo_urc.facts.questions.asking import (
     called,
     divided,
     geometry_where,
-    is_empty,
     joined,
     layer_or_gap,
     own_field,
@@ -89,7 +88,7 @@ def own_or_area(ctx: Context, *, field: str, layer: str, kind: str) -> Fact:
     contradicted = np.zeros(len(ctx), bool)
     found = layer_or_gap(ctx, layer)
     if not isinstance(found, Fact) and field in found.features.fields:
-        kinds = found.features.fields.get("kind", np.full(len(found.features), None, dtype=object))
+        kinds = found.features.words("kind")
         areas = ctx.shared(
             ("areas", layer, kind), lambda: Areas(geometry_where(found, kinds == kind))
         )

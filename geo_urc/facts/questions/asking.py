@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from shapely import STRtree
 
 from geo_urc.facts import holdings
-from geo_urc.facts.fact import Bound, Fact, Mask, absent
+from geo_urc.facts.fact import Bound, Fact, Mask, absent, is_empty
 from geo_urc.facts.outlines import Floats, Ints, Outlines
 from geo_urc.inputs.table import Features, Geometries, Layer, Raster
 
@@ -102,9 +102,14 @@ def required_arguments(ask: Question) -> frozenset[str]:
     return frozenset(p.name for p in given if p.kind is p.KEYWORD_ONLY and p.default is p.empty)
 
 
+def tree_of(ctx: Context, layer: Layer) -> STRtree:
+    """Return the spatial index of a layer's features."""
+    return ctx.shared(("tree", layer.features.role), lambda: STRtree(layer.features.geometry))
+
+
 def parcels_about(ctx: Context, layer: Layer) -> Layer | None:
     """Return the parcels whose boxes meet those of a layer's features."""
-    tree = ctx.shared(("tree", layer.features.role), lambda: STRtree(layer.features.geometry))
+    tree = tree_of(ctx, layer)
 
     def near(parcels: Features) -> Mask:
         met = np.zeros(len(parcels), bool)
@@ -179,18 +184,6 @@ def called(layer: Layer) -> Words:
     features = layer.features
     called = np.where(is_empty(features.names), features.ids, features.names)
     return np.append(called, [None])
-
-
-def field_of(layer: Layer, name: str) -> Floats:
-    """Return a number or yes/no field of a layer, all missing where the layer lacks it."""
-    return layer.features.fields.get(name, np.full(len(layer.features), np.nan))
-
-
-def is_empty(values: np.ndarray) -> Mask:
-    """Return which entries of a field are missing."""
-    if values.dtype == object:
-        return np.asarray(values == None, dtype=bool)  # noqa: E711  elementwise
-    return np.isnan(values)
 
 
 def or_none(kept: Mask, values: Words) -> Words:

@@ -9,20 +9,18 @@ import shapely
 
 from geo_urc.facts import demand
 from geo_urc.facts.demand import Circles, Reached
-from geo_urc.facts.fact import Bound, Fact, Mask, absent
+from geo_urc.facts.fact import Bound, Fact, Mask, absent, is_empty
 from geo_urc.facts.network import Walks
 from geo_urc.facts.outlines import Floats, Ints
 from geo_urc.facts.questions.asking import (
     Context,
-    field_of,
-    is_empty,
     layer_or_gap,
     or_none,
     question,
     unplaced,
 )
 from geo_urc.facts.questions.walking import roads_of
-from geo_urc.inputs.table import Features, Geometries, Layer, Raster
+from geo_urc.inputs.table import Features, Layer, Raster
 
 
 class _Rivalry(NamedTuple):
@@ -102,13 +100,13 @@ def demand_served(
         return _Service(got, missing)
 
     reached, missing = ctx.once(("served", layer, besides, radius, like, by, max_snap_m), serve)
-    amount = field_of(places, field)
+    amount = places.features.numbers(field)
     missing = {
         **missing,
         f"attribute_missing:{field}": _rows(n, reached.row[np.isnan(amount[reached.place])]),
     }
     unknown = np.any(list(missing.values()), axis=0)
-    unmapped = ctx.room_m(places) < _reach_m(ctx, radius)
+    unmapped = ctx.room_m(places) < ctx.features.numbers(radius)
     rivals_unmapped = _rivals_unmapped(ctx, others, radius)
 
     def total(share: Floats, least: Mask, most: Mask) -> Fact:
@@ -136,32 +134,34 @@ def _of_cells(ctx: Context, grid: Raster, besides: str, radius: str, like: str) 
     own, rivals, alike, missing = _rivalry(ctx, others, radius, like)
     unknown = np.any(list(missing.values()), axis=0)
     unmapped = _rivals_unmapped(ctx, others, radius)
-    newly, already = demand.service_areas(own, rivals, alike)
+    n = len(ctx)
+    ground = np.concatenate(demand.service_areas(own, rivals, alike))
+    extended = shapely.area(ground) > 0
+    got = raster.zonal(grid, or_none(extended, ground))  # newly served, then already served
 
-    def total(ground: Geometries, least: Mask, most: Mask) -> Fact:
-        some = shapely.area(ground) > 0
-        got = raster.zonal(grid, or_none(some, ground))
-        value = np.where(unknown, np.nan, np.where(some, np.nan_to_num(got.total), 0.0))
-        gappy = some & (got.covered < 1)
+    def total(rows: slice, least: Mask, most: Mask) -> Fact:
+        some, covered = extended[rows], got.covered[rows]
+        value = np.where(unknown, np.nan, np.where(some, np.nan_to_num(got.total[rows]), 0.0))
+        gappy = some & (covered < 1)
         bounds = (
             Bound("low", np.where(least, 0.0, value), "outside_coverage"),
             Bound("high", np.where(most | gappy, np.inf, value), "outside_coverage"),
         )
-        uncovered = some & (got.covered == 0) & ~unknown
+        uncovered = some & (covered == 0) & ~unknown
         value = np.where(uncovered, np.nan, value)
         return Fact(value, missing={**missing, "outside_coverage": uncovered}, bounds=bounds)
 
-    fresh = total(newly, unmapped, np.zeros(len(ctx), bool))
-    shared = total(already, np.zeros(len(ctx), bool), unmapped)
+    fresh = total(slice(n), unmapped, np.zeros(n, bool))
+    shared = total(slice(n, None), np.zeros(n, bool), unmapped)
     return Fact(fresh.value, missing=fresh.missing, bounds=fresh.bounds, parts={"already": shared})
 
 
 def _rivalry(ctx: Context, others: Layer, radius: str, like: str) -> _Rivalry:
-    n, reach_m = len(ctx), _reach_m(ctx, radius)
+    n, reach_m = len(ctx), ctx.features.numbers(radius)
     own = Circles(_centres(ctx.features), reach_m)
-    rivals = Circles(_centres(others.features), field_of(others, radius))
+    rivals = Circles(_centres(others.features), others.features.numbers(radius))
     met = demand.meeting(own, rivals)
-    mine, theirs = (_words(features, like) for features in (ctx.features, others.features))
+    mine, theirs = ctx.features.words(like), others.features.words(like)
     nameless = is_empty(mine)[met[0]] | is_empty(theirs)[met[1]]
     same = ~nameless & (mine[met[0]] == theirs[met[1]])
     boundless = theirs[np.isnan(rivals.radii_m)]
@@ -174,24 +174,16 @@ def _rivalry(ctx: Context, others: Layer, radius: str, like: str) -> _Rivalry:
     return _Rivalry(own, rivals, (met[0][same], met[1][same]), missing)
 
 
-def _reach_m(ctx: Context, radius: str) -> Floats:
-    return ctx.features.fields.get(radius, np.full(len(ctx), np.nan))
-
-
 def _rivals_unmapped(ctx: Context, others: Layer, radius: str) -> Mask:
     """Return where a feature that is not mapped may serve the same ground."""
-    farthest = np.nanmax(field_of(others, radius), initial=0.0)
-    return ctx.room_m(others) < _reach_m(ctx, radius) + farthest
+    farthest = np.nanmax(others.features.numbers(radius), initial=0.0)
+    return ctx.room_m(others) < ctx.features.numbers(radius) + farthest
 
 
 def _centres(features: Features) -> Floats:
     """Return the middles of features; NaN for one without a geometry."""
     middle = shapely.centroid(features.geometry)
     return np.column_stack([shapely.get_x(middle), shapely.get_y(middle)])
-
-
-def _words(features: Features, name: str) -> np.ndarray:
-    return features.fields.get(name, np.full(len(features), None, dtype=object))
 
 
 def _rows(n: int, rows: Ints) -> Mask:

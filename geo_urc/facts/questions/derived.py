@@ -9,12 +9,11 @@ import numpy as np
 import shapely
 
 from geo_urc.facts import formula
-from geo_urc.facts.fact import Alternatives, Bound, Fact, Mask, absent
+from geo_urc.facts.fact import Alternatives, Bound, Fact, Mask, absent, is_empty
 from geo_urc.facts.outlines import Floats
 from geo_urc.facts.questions.asking import (
     Context,
     Words,
-    is_empty,
     own_field,
     question,
     unplaced,

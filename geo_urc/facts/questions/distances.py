@@ -6,15 +6,13 @@ import numpy as np
 import shapely
 
 from geo_urc.facts import circles, distance, holdings
-from geo_urc.facts.fact import Bound, Fact, absent
+from geo_urc.facts.fact import Bound, Fact, absent, is_empty
 from geo_urc.facts.outlines import no_outlines
 from geo_urc.facts.questions.asking import (
     Context,
     band_m,
     called,
     divided,
-    field_of,
-    is_empty,
     joined,
     layer_or_gap,
     or_none,
@@ -97,7 +95,7 @@ def clearance(
     n = len(found.features)
     distances = np.zeros(n)
     if protection is not None:
-        own = field_of(found, protection)
+        own = found.features.numbers(protection)
         distances = np.where(np.isnan(own), np.nan if otherwise_m is None else otherwise_m, own)
     got = holdings.keep_clear(ctx.features.geometry, found.features.geometry, distances, concern_m)
     names = or_none(got.feature >= 0, called(found)[got.feature])
@@ -121,10 +119,9 @@ def served(ctx: Context, *, layer: str, radius: str, like: str) -> Fact:
     """Answer whether the subject lies within the service radius of a feature of its kind."""
     if isinstance(found := layer_or_gap(ctx, layer), Fact):
         return Fact(found.value, missing=found.missing, parts={"by": found})
-    n, fields = len(ctx), found.features.fields
-    reach_m = field_of(found, radius)
-    kind = fields.get(like, np.full(len(found.features), None, dtype=object))
-    own = ctx.features.fields.get(like, np.full(n, None, dtype=object))
+    n = len(ctx)
+    reach_m = found.features.numbers(radius)
+    kind, own = found.features.words(like), ctx.features.words(like)
     tree = shapely.STRtree(found.features.geometry)
     far = float(np.nanmax(reach_m, initial=0.0))
     row, other = tree.query(ctx.features.geometry, predicate="dwithin", distance=far)

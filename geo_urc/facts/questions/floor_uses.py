@@ -7,22 +7,19 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from geo_urc.facts.belonging import Ties
-from geo_urc.facts.fact import Bound, Fact, Mask
+from geo_urc.facts.fact import Bound, Fact, Mask, is_empty
 from geo_urc.facts.outlines import Floats
 from geo_urc.facts.questions.asking import (
     Context,
     Words,
-    is_empty,
     layer_or_gap,
     question,
     unplaced,
 )
 from geo_urc.facts.questions.ties import (
-    numbers_of,
     open_holders,
     open_layer,
     ties_of,
-    words_of,
 )
 from geo_urc.inputs.table import Features, Layer
 
@@ -33,8 +30,8 @@ def mixed(ctx: Context, *, layer: str, key: str, classes: str, levels: Sequence[
     if isinstance(found := layer_or_gap(ctx, layer), Fact):
         return found
     ties = ties_of(ctx, found, key)
-    use = words_of(found.features, "use")[ties.member]
-    own = words_of(ctx.features, classes)[ties.row]
+    use = found.features.words("use")[ties.member]
+    own = ctx.features.words(classes)[ties.row]
     counted, doubtful = levels_of(ctx, found.features, levels)
     gaps = {code: mask[ties.member] for code, mask in doubtful.items()}
     gaps["attribute_missing:use"] = is_empty(use)
@@ -52,7 +49,7 @@ def use_held(ctx: Context, *, layer: str, key: str, uses: Sequence[str]) -> Fact
     if isinstance(found := layer_or_gap(ctx, layer), Fact):
         return found
     ties = ties_of(ctx, found, key)
-    use = words_of(found.features, "use")[ties.member]
+    use = found.features.words("use")[ties.member]
     sure = np.isin(use.astype(str), list(uses)) & ~is_empty(use)
     return _any_of(ctx, found, ties, key, sure, {"attribute_missing:use": is_empty(use)})
 
@@ -106,8 +103,8 @@ def use_headroom(
         )
     n, features = len(ctx), found.features
     ties = ties_of(ctx, found, key)
-    use, own = words_of(features, "use"), words_of(ctx.features, classes)
-    gfa, whole = numbers_of(features, "gfa_m2"), numbers_of(ctx.features, of)
+    use, own = features.words("use"), ctx.features.words(classes)
+    gfa, whole = features.numbers("gfa_m2"), ctx.features.numbers(of)
     counted, doubtful = levels_of(ctx, features, levels)
     maybe = np.logical_or.reduce(list(doubtful.values()))
     kept = (counted | maybe)[ties.member]
@@ -209,26 +206,26 @@ def floor_of(
     Uses among ``not_uses`` and floors of other ``levels`` do not count; ``stage`` counts one
     status only. A subject of which the layer lists nothing at all is not known.
     """
-    own = np.full(len(ctx), np.nan) if field is None else numbers_of(ctx.features, field)
+    own = np.full(len(ctx), np.nan) if field is None else ctx.features.numbers(field)
     code = "layer_missing" if field is None else f"attribute_missing:{field}"
     stated = ~np.isnan(own)
     if isinstance(found := layer_or_gap(ctx, layer), Fact):
         return Fact(own, missing={code: ~stated})
     features = found.features
     ties = ties_of(ctx, found, key)
-    use = words_of(features, "use")
+    use = features.words("use")
     counted, doubtful = levels_of(ctx, features, levels)
     gaps = dict(doubtful)
     gaps["attribute_missing:use"] = is_empty(use)
     served = is_empty(use) | ~np.isin(use.astype(str), list(not_uses))
     if stage is not None:
-        status = words_of(features, "status")
+        status = features.words("status")
         gaps["attribute_missing:status"] = is_empty(status)
         served &= is_empty(status) | (status == stage)
     below = ~counted & ~np.logical_or.reduce(list(doubtful.values()))
     counts = served & ~below
     sure = counts & ~np.logical_or.reduce(list(gaps.values()))
-    gfa = numbers_of(features, "gfa_m2")
+    gfa = features.numbers("gfa_m2")
 
     def total(kept: Mask) -> Floats:
         pairs = kept[ties.member]
@@ -262,7 +259,7 @@ def levels_of(
     ctx: Context, features: Features, levels: Sequence[str]
 ) -> tuple[Mask, dict[str, Mask]]:
     """Return which floor area is at one of the levels, and of which that is open."""
-    level = words_of(features, "level")
+    level = features.words("level")
     known = np.isin(level.astype(str), list(ctx.words(features.role, "level")))
     strange = ~known & ~is_empty(level)
     return np.isin(level.astype(str), list(levels)) & known, {

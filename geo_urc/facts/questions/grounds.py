@@ -8,19 +8,18 @@ import numpy as np
 import shapely
 
 from geo_urc.facts.belonging import lie_in
-from geo_urc.facts.fact import Bound, Fact
+from geo_urc.facts.fact import Bound, Fact, is_empty
 from geo_urc.facts.holdings import meet
 from geo_urc.facts.questions.asking import (
     Context,
     band_m,
-    is_empty,
     joined,
     layer_or_gap,
     or_none,
     question,
     unplaced,
 )
-from geo_urc.facts.questions.ties import ties_of, words_of
+from geo_urc.facts.questions.ties import ties_of
 
 
 @question("beneath")
@@ -48,7 +47,7 @@ def beneath(ctx: Context, *, layer: str, besides: str, key: str, uses: Sequence[
     for row in np.flatnonzero(shapely.area(ctx.features.geometry) > 0).tolist():
         own = ctx.features.geometry[row]
         site[row] = own if ground[row] is None else shapely.union(own, ground[row])
-    use = words_of(projects, "use")
+    use = projects.words("use")
     concerned = np.isin(use.astype(str), list(uses)) & ~is_empty(use)
     met = meet(site, projects.geometry, band_m(ctx, found))
     kept = concerned[met.feature]

@@ -15,7 +15,6 @@ from geo_urc.facts.questions.asking import (
     Context,
     band_m,
     divided,
-    field_of,
     joined,
     layer_or_gap,
     open_above,
@@ -68,7 +67,7 @@ def held_area(ctx: Context, *, layer: str, besides: str, only: Sequence[str] = (
     if other is not None and len(other.features):
         counted = np.ones(len(other.features), bool)
         for name in only:
-            counted &= field_of(other, name) == 1
+            counted &= other.features.numbers(name) == 1
         counted_area = shapely.union_all(other.features.geometry[counted])
         footprints = shapely.difference(footprints, counted_area)
     band = band_m(ctx, found)
@@ -101,21 +100,21 @@ def contributed(ctx: Context, *, layer: str, area: str, only: Sequence[str] = ()
     straddles[got.row[split]] = True
     row, feature = got.row[inside >= 0.5], got.feature[inside >= 0.5]
 
-    land = field_of(found, area)
+    land = found.features.numbers(area)
     land = np.where(np.isnan(land) & (size > 0), size, land)[feature]
     value = np.zeros(len(ctx))
     more: dict[str, Floats] = {f"attribute_missing:{area}": np.zeros(len(ctx))}
     counts = np.ones(len(row), bool)
     maybe = np.ones(len(row), bool)
     for name in only:
-        said = field_of(found, name)[feature]
+        said = found.features.numbers(name)[feature]
         counts &= said == 1
         maybe &= said != 0
     np.add.at(value, row[counts & ~np.isnan(land)], land[counts & ~np.isnan(land)])
     unsized = row[maybe & np.isnan(land)]
     more[f"attribute_missing:{area}"][unsized] = np.inf
     for name in only:
-        said = field_of(found, name)[feature]
+        said = found.features.numbers(name)[feature]
         open_ = maybe & np.isnan(said) & ~np.isnan(land)
         more.setdefault(f"attribute_missing:{name}", np.zeros(len(ctx)))
         np.add.at(more[f"attribute_missing:{name}"], row[open_], land[open_])

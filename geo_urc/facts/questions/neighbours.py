@@ -6,19 +6,18 @@ import numpy as np
 import shapely
 
 from geo_urc.facts.belonging import key_of, lie_in
-from geo_urc.facts.fact import Fact, Mask, absent
+from geo_urc.facts.fact import Fact, Mask, absent, is_empty
 from geo_urc.facts.outlines import Ints
 from geo_urc.facts.questions.asking import (
     Context,
     band_m,
-    is_empty,
     joined,
     layer_or_gap,
     or_none,
     question,
     unplaced,
 )
-from geo_urc.facts.questions.ties import holders_of, numbers_of, words_of
+from geo_urc.facts.questions.ties import holders_of
 from geo_urc.facts.questions.zones import districts_of
 from geo_urc.facts.zones import Zones
 from geo_urc.inputs.table import Features, Layer
@@ -34,7 +33,7 @@ def adjoining(ctx: Context, *, layer: str, field: str) -> Fact:
         return absent(len(ctx), f"attribute_missing:{field}", text=True)
 
     def yes(parcels: Features) -> Mask:
-        return numbers_of(parcels, field) == 1
+        return parcels.numbers(field) == 1
 
     found = ctx.parcels(("yes", layer, field), yes)
     if found is None:
@@ -86,8 +85,8 @@ def differs(ctx: Context, *, key: str, field: str) -> Fact:
     partners, place, missing = _partners(ctx, key)
     if partners is None:
         return Fact(np.full(len(ctx), np.nan), missing=missing)
-    own = words_of(ctx.features, field)
-    theirs = np.append(words_of(partners.features, field), [None])[place]
+    own = ctx.features.words(field)
+    theirs = np.append(partners.features.words(field), [None])[place]
     unsaid = (place >= 0) & (is_empty(own) | is_empty(theirs))
     return Fact(
         (own != theirs).astype(float),
@@ -100,15 +99,15 @@ def _partners(ctx: Context, key: str) -> tuple[Layer | None, Ints, dict[str, Mas
 
     Two passes over the parcels: what is named, and who bears those names.
     """
-    named = words_of(ctx.features, key)
+    named = ctx.features.words(key)
     missing = {f"attribute_missing:{key}": is_empty(named)}
     nobody = np.full(len(ctx), -1)
     if key not in ctx.features.fields:
         return None, nobody, missing
-    naming = ctx.parcels(("naming", key), lambda parcels: ~is_empty(words_of(parcels, key)))
+    naming = ctx.parcels(("naming", key), lambda parcels: ~is_empty(parcels.words(key)))
     if naming is None:
         return None, nobody, {"layer_missing": np.ones(len(ctx), bool)}
-    wanted = words_of(naming.features, key)
+    wanted = naming.features.words(key)
     partners = ctx.parcels(("named", key), lambda parcels: key_of(parcels.ids, wanted) >= 0)
     if partners is None or not ctx.usable(partners):
         return None, nobody, {"datum_unknown": np.ones(len(ctx), bool)}
@@ -129,7 +128,7 @@ def in_own(ctx: Context, *, layer: str, key: str, owner: str) -> Fact:
     if isinstance(found := holders_of(ctx, layer, key), Fact):
         return Fact(found.value, missing=found.missing, parts={"ids": found})
     n, band = len(ctx), band_m(ctx, found)
-    named = words_of(ctx.features, key)
+    named = ctx.features.words(key)
     stated = ~is_empty(named)
     place = key_of(named, found.features.ids)
     tree = shapely.STRtree(found.features.geometry)

@@ -8,15 +8,14 @@ import numpy as np
 import shapely
 
 from geo_urc.facts.belonging import Ties, key_of, tie
-from geo_urc.facts.fact import Fact, Mask, absent
-from geo_urc.facts.outlines import Floats, Ints
+from geo_urc.facts.fact import Fact, Mask, absent, is_empty
+from geo_urc.facts.outlines import Ints
 from geo_urc.facts.questions.asking import (
     Context,
-    Words,
-    is_empty,
     layer_or_gap,
     overlaid,
     question,
+    tree_of,
     unplaced,
 )
 from geo_urc.inputs.table import Features, Layer
@@ -30,7 +29,7 @@ def tied_to(ctx: Context, *, layer: str, key: str) -> Fact:
     ties = tied_holders(ctx, found, key)
     value = np.zeros(len(ctx))
     value[ties.member] = 1.0
-    named = ~is_empty(words_of(ctx.features, key))
+    named = ~is_empty(ctx.features.words(key))
     nowhere = (value == 0) & ~named & (ctx.room_m(found) < 0) & ctx.placed
     ids = np.full(len(ctx), None, dtype=object)
     ids[ties.member] = found.features.ids[ties.row]
@@ -90,9 +89,9 @@ def compatible(ctx: Context, *, layer: str, key: str, classes: str) -> Fact:
     if isinstance(found := holders_of(ctx, layer, key), Fact):
         return found
     ties = tied_holders(ctx, found, key)
-    use = words_of(ctx.features, "use")
+    use = ctx.features.words("use")
     own = np.full(len(ctx), None, dtype=object)
-    own[ties.member] = words_of(found.features, classes)[ties.row]
+    own[ties.member] = found.features.words(classes)[ties.row]
     tied = np.zeros(len(ctx), bool)
     tied[ties.member] = True
     return Fact(
@@ -120,11 +119,9 @@ def holders_of(ctx: Context, layer: str, key: str) -> Layer | Fact:
     found = ctx.layer(ctx.features.role)
     if found is None:
         return absent(len(ctx), "layer_missing")
-    named = words_of(found.features, key)
+    named = found.features.words(key)
     named = named[~is_empty(named)]
-    tree = ctx.shared(
-        ("tree", found.features.role), lambda: shapely.STRtree(found.features.geometry)
-    )
+    tree = tree_of(ctx, found)
 
     def may(parcels: Features) -> Mask:
         met = key_of(parcels.ids, named) >= 0
@@ -177,13 +174,3 @@ def _looks(n: int, rows: Ints, point: Mask) -> dict[str, Mask]:
     near[rows[point]] = True
     split[rows[~point]] = True
     return {"within_accuracy": near, "straddles": split}
-
-
-def words_of(features: Features, name: str) -> Words:
-    """Return a text field, all empty where the file lacks it."""
-    return features.fields.get(name, np.full(len(features), None, dtype=object))
-
-
-def numbers_of(features: Features, name: str) -> Floats:
-    """Return a number field, all missing where the file lacks it."""
-    return features.fields.get(name, np.full(len(features), np.nan))

@@ -11,14 +11,12 @@ import shapely
 
 from geo_urc.facts import holdings
 from geo_urc.facts.belonging import Ties
-from geo_urc.facts.fact import Bound, Fact, Mask
+from geo_urc.facts.fact import Bound, Fact, Mask, is_empty
 from geo_urc.facts.outlines import Floats, Ints
 from geo_urc.facts.questions.asking import (
     Context,
     Words,
     band_m,
-    field_of,
-    is_empty,
     layer_or_gap,
     open_above,
     or_none,
@@ -29,10 +27,8 @@ from geo_urc.facts.questions.asking import (
 from geo_urc.facts.questions.floor_uses import caps_by_code, levels_of
 from geo_urc.facts.questions.ties import (
     holders_of,
-    numbers_of,
     open_members,
     tied_holders,
-    words_of,
 )
 from geo_urc.facts.turns import Queue, queue, taken
 from geo_urc.inputs.table import Geometries, Layer
@@ -49,7 +45,7 @@ def stage_of(ctx: Context, *, layer: str, overlapping: str, stage: str) -> Fact:
     if isinstance(found := layer_or_gap(ctx, layer), Fact):
         return found
     met = overlaid(ctx, ctx.features, found.features)
-    status = words_of(found.features, "status")[met.feature]
+    status = found.features.words("status")[met.feature]
     known = np.isin(status.astype(str), STAGES)
 
     def total(kept: Mask) -> holdings.Holding:
@@ -121,11 +117,11 @@ def floor_turn(
     if isinstance(found := holders_of(ctx, layer, key), Fact):
         return _nothing(found)
     ties = tied_holders(ctx, found, key)
-    use = words_of(ctx.features, "use")[ties.member]
+    use = ctx.features.words("use")[ties.member]
     counted, doubtful = levels_of(ctx, ctx.features, levels)
     kept = (counted | np.logical_or.reduce(list(doubtful.values())))[ties.member]
     kept &= ~np.isin(use.astype(str), list(not_uses))
-    whole = field_of(found, of)[ties.row[kept]]
+    whole = found.features.numbers(of)[ties.row[kept]]
     member = ties.member[kept]
     return _floor_answer(
         ctx,
@@ -164,7 +160,7 @@ def floor_turn_by_use(
     if isinstance(found := holders_of(ctx, layer, key), Fact):
         return _nothing(found)
     ties = tied_holders(ctx, found, key)
-    use = words_of(ctx.features, "use")
+    use = ctx.features.words("use")
     counted, doubtful = levels_of(ctx, ctx.features, levels)
     kept = (counted | np.logical_or.reduce(list(doubtful.values())))[ties.member]
     nameless = kept & is_empty(use)[ties.member]
@@ -177,12 +173,12 @@ def floor_turn_by_use(
     sorted_ = np.lexsort((member, group))
     row, member, group = row[sorted_], member[sorted_], group[sorted_]
     table = caps_by_code(ctx, found.features.role, classes, caps)
-    of_class = words_of(found.features, classes)[row]
+    of_class = found.features.words(classes)[row]
     share = np.array(
         [table.get(c, {}).get(u, np.nan) for c, u in zip(of_class, use[member], strict=True)],
         float,
     )
-    whole = field_of(found, of)[row]
+    whole = found.features.numbers(of)[row]
     return _floor_answer(
         ctx,
         found,
@@ -219,7 +215,7 @@ def _floor_answer(
     more: Mapping[str, Mask] | None = None,
 ) -> Fact:
     """Return the answer for floor area: attributes are exact, ties may be open."""
-    size = numbers_of(ctx.features, "gfa_m2")[member]
+    size = ctx.features.numbers("gfa_m2")[member]
     unmapped = _not_all_mapped(ctx, found)[row]
     everywhere = {f"attribute_missing:{key}": np.full(len(row), bool(ties.loose.any()))}
     fact = _answer(
@@ -283,11 +279,11 @@ def _answer(
         Reason → subjects for which it is open whether a holder is missing.
     """
     n = len(ctx)
-    status = words_of(ctx.features, "status")
+    status = ctx.features.words("status")
     stage = np.full(n, np.nan)
     for k, word in enumerate(STAGES):
         stage[status == word] = k
-    number = numbers_of(ctx.features, "queue_no")
+    number = ctx.features.numbers("queue_no")
     line = queue(stage[member], number[member], together=order == "all")
     unsure = np.zeros(len(member), bool)
     for mask in (doubtful or {}).values():

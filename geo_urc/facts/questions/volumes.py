@@ -8,13 +8,12 @@ import numpy as np
 import shapely
 
 from geo_urc.facts import volumes
-from geo_urc.facts.fact import Bound, Fact, Mask, absent
+from geo_urc.facts.fact import Bound, Fact, Mask, absent, is_empty
 from geo_urc.facts.outlines import Floats, Ints
 from geo_urc.facts.questions.asking import (
     Context,
     Words,
     band_m,
-    is_empty,
     joined,
     layer_or_gap,
     own_field,

@@ -6,11 +6,10 @@ import numpy as np
 import shapely
 
 from geo_urc.facts import districts
-from geo_urc.facts.fact import Alternatives, Fact, absent
+from geo_urc.facts.fact import Alternatives, Fact, absent, is_empty
 from geo_urc.facts.questions.asking import (
     Context,
     band_m,
-    is_empty,
     layer_or_gap,
     or_none,
     question,
@@ -82,7 +81,7 @@ def _zoned(ctx: Context, zones: Zones, got: Zoned, unsplit: str | None) -> Fact:
 def districts_of(layer: Layer) -> tuple[list[str], Geometries]:
     """Return the district name of each polygon; one that is not recognised is ``?`` and its id."""
     features = layer.features
-    codes = features.fields.get("adcode", np.full(len(features), None, dtype=object))
+    codes = features.words("adcode")
     known = districts.recognise(features.names.tolist(), codes.tolist())
     usable = ~shapely.is_missing(features.geometry)
     names = [name or f"?{key}" for name, key in zip(known, features.ids, strict=True)]
