@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from geo_urc.safe_text import one_line
 from geo_urc.text import Lang, Text
 
 
@@ -16,8 +17,9 @@ class Problem(NamedTuple):
     fix: Text
 
     def to(self, lang: Lang) -> str:
-        """Return the problem as the two sentences shown to a user."""
-        return f"{self.where}: {self.what.to(lang)} {self.fix.to(lang)}".removeprefix(": ")
+        """Return the problem as the two sentences shown to a user, on one line."""
+        told = f"{self.where}: {self.what.to(lang)} {self.fix.to(lang)}"
+        return one_line(told.removeprefix(": "))
 
 
 class GeoUrcError(Exception):

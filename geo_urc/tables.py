@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from geo_urc.errors import OutputError, Problem
+from geo_urc.safe_text import fitting_cell, harmless
 from geo_urc.text import Text
 
 EXCEL_ROWS = 1_048_575
@@ -21,6 +22,9 @@ ENDINGS = (".parquet", ".csv", ".xlsx", ".json")
 
 def write_table(table: pa.Table, path: Path, name: str) -> None:
     """Write a table as ``.parquet``, ``.csv`` (UTF-8 with BOM), ``.xlsx`` or ``.json`` by its ending.
+
+    Text is text: in a CSV what a spreadsheet would run as a formula gets an apostrophe, in
+    Excel nothing is a formula or a link, and what is longer than a cell holds is cut and says so.
 
     Parameters
     ----------
@@ -52,7 +56,7 @@ def _write(table: pa.Table, path: Path, name: str) -> None:
 
             with path.open("wb") as file:
                 file.write(b"\xef\xbb\xbf")
-                csv.write_csv(table, file)
+                csv.write_csv(_harmless(table), file)
         case ".xlsx":
             _write_excel(table, path, name)
         case ".json":
@@ -73,6 +77,15 @@ def check_ending(path: Path) -> None:
                 Text(f"用 {'、'.join(ENDINGS)}。", f"Use one of {', '.join(ENDINGS)}."),
             )
         )
+
+
+def _harmless(table: pa.Table) -> pa.Table:
+    """Return a table whose text no spreadsheet takes for a formula."""
+    columns = [
+        harmless(column.combine_chunks()) if pa.types.is_string(column.type) else column
+        for column in table.columns
+    ]
+    return pa.table(columns, names=table.column_names)
 
 
 def _write_excel(table: pa.Table, path: Path, name: str) -> None:
@@ -100,7 +113,7 @@ def _write_excel(table: pa.Table, path: Path, name: str) -> None:
             for record in zip(*(column.to_pylist() for column in batch.columns), strict=True):
                 for column, value in enumerate(record):
                     if isinstance(value, str):
-                        sheet.write_string(row, column, value)
+                        sheet.write_string(row, column, fitting_cell(value))
                     elif value is not None and np.isfinite(value):
                         sheet.write_number(row, column, value)
                 row += 1

@@ -15,7 +15,7 @@ import geo_urc
 
 PACKAGE = Path(geo_urc.__file__).parent
 ARROW = [
-    {"text"},
+    {"text", "safe_text"},
     {"errors", "resources", "results", "verdicts", "wkb"},
     {"roles", "tables", "concerns"},
     {"policy", "inputs"},

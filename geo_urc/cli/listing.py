@@ -15,6 +15,7 @@ from geo_urc.policy.model import Rule, fact_of, presupposed
 from geo_urc.policy.rulebook import Rulebook
 from geo_urc.results import ASSESS, STATUSES
 from geo_urc.roles import Role, roles
+from geo_urc.safe_text import one_line, printable
 from geo_urc.text import Lang, Text
 from geo_urc.verdicts import LABELS
 
@@ -28,7 +29,21 @@ if TYPE_CHECKING:
 
 _WIDE = 2000
 """Columns of a listing that goes to a file or a pipe: nothing is cut off there."""
-_console = Console(highlight=False, markup=False, soft_wrap=True)
+
+
+class _Console(Console):
+    """Prints text from files as text: whatever a terminal would obey is spelled out."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        super().print(*(printable(o) if isinstance(o, str) else o for o in objects), **options)
+
+
+class _Table(Table):
+    def add_row(self, *cells: Any, **options: Any) -> None:
+        super().add_row(*(one_line(c) if isinstance(c, str) else c for c in cells), **options)
+
+
+_console = _Console(highlight=False, markup=False, soft_wrap=True)
 if not _console.is_terminal:
     _console.width = _WIDE
 
@@ -148,9 +163,10 @@ def remarks(inputs: Inputs, lang: Lang, most: int | None = None) -> None:
     from geo_urc.record import notices_of, set_aside_of
 
     for notice in notices_of(inputs):
-        _console.print(f"[{notice.kind}] {notice.where}: {notice.text.to(lang)}")
+        _console.print(one_line(f"[{notice.kind}] {notice.where}: {notice.text.to(lang)}"))
     for record in set_aside_of(inputs)[:most]:
-        _console.print(f"[set aside] {record.file} #{record.record}: {record.reason.to(lang)}")
+        told = f"[set aside] {record.file} #{record.record}: {record.reason.to(lang)}"
+        _console.print(one_line(told))
 
 
 def _raster_table(inputs: Inputs, lang: Lang) -> Table:
@@ -309,7 +325,7 @@ def differences(found: Comparison, lang: Lang) -> None:
         verdicts = (LABELS[w].to(lang) if w else "–" for w in (row["from"], row["to"]))
         head = f"{row['subject_id']} {row['rule'] or ''}".strip()
         why = " | ".join([_causes(row["cause"], lang), *told])
-        _console.print(f"{head}: {' → '.join(verdicts)} | {why}")
+        _console.print(one_line(f"{head}: {' → '.join(verdicts)} | {why}"))
     if total > _CHANGES_SHOWN:
         more = total - _CHANGES_SHOWN
         _say(
@@ -495,11 +511,11 @@ def template(wanted: Sequence[Role], lang: Lang) -> None:
 
 
 def _table(*headings: Text, lang: Lang) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table: Table = _Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
         table.add_column(heading.to(lang), no_wrap=not _console.is_terminal, overflow="fold")
     return table
 
 
 def _say(text: Text, lang: Lang) -> None:
-    _console.print(text.to(lang))
+    _console.print(one_line(text.to(lang)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ import click
 
 from geo_urc.cli import options
 from geo_urc.errors import GeoUrcError, Problem
+from geo_urc.safe_text import one_line, printable
 from geo_urc.text import Lang, Text
 
 if TYPE_CHECKING:
@@ -152,7 +154,7 @@ def explain(folder: Path, subject_id: str, rule: str | None, lang: Lang, debug: 
     from geo_urc.stored import load_results
 
     results = load_results(folder, subject_id=subject_id)
-    click.echo(explaining.explain(results, subject_id, rule, lang))
+    click.echo(printable(explaining.explain(results, subject_id, rule, lang)))
     return DONE
 
 
@@ -466,6 +468,7 @@ def layers_template(roles: tuple[str, ...], lang: Lang, debug: bool) -> int:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit status."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    _stay_offline()
     lang: Lang = "en" if _asks_for_english(arguments) else "zh"
     try:
         status = cli.main(arguments, prog_name="geo-urc", standalone_mode=False)
@@ -504,17 +507,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except Exception as error:
         if "--debug" in arguments:
             raise
-        click.echo(
-            Text(
-                f"程序内部错误：{type(error).__name__}: {error}。"
-                "请用 --debug 重新运行并报告显示的内容。",
-                f"Internal error: {type(error).__name__}: {error}. "
-                "Run again with --debug and report what it shows.",
-            ).to(lang),
-            err=True,
+        told = Text(
+            f"程序内部错误：{type(error).__name__}: {error}。"
+            "请用 --debug 重新运行并报告显示的内容。",
+            f"Internal error: {type(error).__name__}: {error}. "
+            "Run again with --debug and report what it shows.",
         )
+        click.echo(one_line(told.to(lang)), err=True)
         status = FAILED
     sys.exit(status)
+
+
+def _stay_offline() -> None:
+    """Let no file send GDAL to the network: a VRT, a WFS or GML heading holds addresses.
+
+    Only GDAL is told, by a proxy of a kind that does not exist; exceptions from proxies would
+    get past it.
+    """
+    for name in ("GDAL_HTTP_PROXY", "GDAL_HTTPS_PROXY"):
+        os.environ[name] = "no-network://geo-urc-reads-files-only"
+    for name in ("no_proxy", "NO_PROXY"):
+        os.environ.pop(name, None)
 
 
 def _asks_for_english(arguments: Sequence[str]) -> bool:

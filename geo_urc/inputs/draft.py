@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from geo_urc.inputs.fields import as_text
 from geo_urc.inputs.frames import is_frame, open_frame
 from geo_urc.inputs.sources import Request, Source, open_source
 from geo_urc.roles import Field, Role, roles
+from geo_urc.safe_text import escaped, one_line
 
 _USUAL_IDS = (
     "宗地代码", "宗地编号", "宗地号", "地块编号", "地块编码", "不动产单元号", "编号", "标识码",
@@ -48,10 +48,10 @@ def draft_layers_toml(parcels: Any) -> str:
 def _parcels_lines(source: Source) -> Iterator[str]:
     role = roles()["parcels"]
     yield f"# {role.title.zh}：{role.about.zh}"
-    yield f"# 文件中的列：{'、'.join(source.schema.names)}"
+    yield one_line(f"# 文件中的列：{'、'.join(source.schema.names)}")
     yield "[parcels]"
     column = _id_column(source)
-    yield f"id = {_quoted(column)}" if column else '# id = "…"  # 编号列；不写则按顺序编号'
+    yield f"id = {escaped(column)}" if column else '# id = "…"  # 编号列；不写则按顺序编号'
     yield '# datum = "cgcs2000"  # wgs84 | cgcs2000 | gcj02 | bd09 | unknown'
     if source.crs is None:
         yield '# crs = "EPSG:4548"  # 文件没有坐标系，必须填写'
@@ -60,7 +60,7 @@ def _parcels_lines(source: Source) -> Iterator[str]:
     for name, field in role.fields.items():
         if name != "kind":
             found = _column_for(field, source.schema.names)
-            given = f"{name} = {_quoted(found)}" if found else f'# {name} = "…"'
+            given = f"{name} = {escaped(found)}" if found else f'# {name} = "…"'
             yield f"{given}  # {field.title.zh}{_unit(field)}"
 
 
@@ -108,11 +108,6 @@ def _column_for(field: Field, names: list[str]) -> str | None:
     plain = {name.strip().lower(): name for name in reversed(names)}
     usual = (field.name, field.title.zh, *_USUAL_NAMES.get(field.name, ()))
     return next((plain[word.lower()] for word in usual if word.lower() in plain), None)
-
-
-def _quoted(text: str) -> str:
-    """Return a TOML string: JSON's escapes are TOML's too."""
-    return json.dumps(text, ensure_ascii=False)
 
 
 def _unit(field: Field) -> str:

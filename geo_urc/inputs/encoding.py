@@ -16,6 +16,8 @@ _NAMES = {
     **dict.fromkeys(("big5", "950", "cp950", "ansi 950"), "big5"),
 }
 """What people write → Python's codec. GB18030 holds all of GBK and GB2312."""
+_NO_CHARSETS = ("idna", "punycode", "unicode_escape", "raw_unicode_escape", "utf-7")
+"""Python calls them encodings; no file of attributes is written in one."""
 
 
 class Decoded(NamedTuple):
@@ -31,14 +33,15 @@ def codec_of(name: str) -> str | None:
 
     Examples
     --------
-    >>> codec_of("GBK"), codec_of("65001"), codec_of("nonsense")
-    ('gb18030', 'utf-8', None)
+    >>> codec_of("GBK"), codec_of("65001"), codec_of("nonsense"), codec_of("hex")
+    ('gb18030', 'utf-8', None, None)
     """
     plain = name.strip().lower()
     if plain in _NAMES:
         return _NAMES[plain]
     try:
-        return codecs.lookup(plain.replace("ansi ", "cp")).name
+        found = codecs.lookup(plain.replace("ansi ", "cp")).name
+        return None if found in _NO_CHARSETS or b"a".decode(found) != "a" else found
     except (LookupError, UnicodeError, ValueError):
         return None
 
@@ -100,3 +103,23 @@ def cut_tails(values: Iterable[bytes], codec: str) -> list[int] | None:
         return [cut_tail(value, codec) for value in values]
     except UnicodeDecodeError:
         return None
+
+
+def undecodable(raw: bytes, codec: str) -> list[tuple[int, int]]:
+    r"""Return (start, end) of the bytes that are no text of this encoding.
+
+    Examples
+    --------
+    >>> undecodable(b"ab\xffc\xe5", "utf-8")
+    [(2, 3), (4, 5)]
+    """
+    spans = []
+    at = 0
+    while at < len(raw):
+        try:
+            raw[at:].decode(codec)
+            break
+        except UnicodeDecodeError as error:
+            spans.append((at + error.start, at + error.end))
+            at += error.end
+    return spans

@@ -76,8 +76,13 @@ def _geo(schema: pa.Schema, request: Request) -> dict[str, Any]:
         what = Text("没有 GeoParquet 图形信息。", "has no GeoParquet metadata.")
         fix = Text("请用 GIS 软件另存为 GeoParquet。", "Save it as GeoParquet with a GIS.")
         raise request.fault(what, fix)
-    geo: dict[str, Any] = json.loads(raw)
-    encoding = geo["columns"][geo["primary_column"]].get("encoding", "WKB")
+    try:
+        geo: dict[str, Any] = json.loads(raw)
+        encoding = geo["columns"][geo["primary_column"]].get("encoding", "WKB")
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        what = Text("GeoParquet 图形信息已损坏。", "has damaged GeoParquet metadata.")
+        fix = Text("请用 GIS 软件另存为 GeoParquet。", "Save it as GeoParquet with a GIS.")
+        raise request.fault(what, fix) from error
     if encoding != "WKB":
         what = Text(f"图形编码 {encoding} 不支持。", f"has geometry encoded as {encoding}.")
         raise request.fault(what, Text("请以 WKB 编码保存。", "Save it with WKB encoding."))

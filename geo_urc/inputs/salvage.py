@@ -50,7 +50,7 @@ def salvage_records(source: Source, target: str, layer: str | None, request: Req
                     continue
                 good.append(dict(feature.properties))
                 shapes.append(_wkb(feature.geometry))
-    except (fiona.errors.FionaError, OSError, UnicodeError) as error:
+    except (fiona.errors.FionaError, OSError, UnicodeError, SystemError) as error:
         what = Text(f"文件已损坏：{error}。", f"is damaged: {error}.")
         raise request.fault(what, Text("请换用完好的文件。", "Use a whole copy.")) from error
     columns = [_column(good, f) for f in source.schema]
@@ -169,8 +169,10 @@ def _features(collection: Any) -> Iterator[tuple[int, Any]]:
     from fiona._err import CPLE_BaseError
     from fiona.errors import FionaError
 
-    # fiona raises whatever class GDAL's error number maps to.
-    broken = (CPLE_BaseError, FionaError, OSError, ValueError, LookupError, RuntimeError)
+    # fiona raises whatever class GDAL's error number maps to, and stumbles over some of them.
+    broken = (
+        CPLE_BaseError, FionaError, OSError, ValueError, LookupError, RuntimeError, SystemError,
+    )  # fmt: skip
     count = len(collection)
     if collection.driver == "ESRI Shapefile":
         for position in range(count):

@@ -14,10 +14,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from geo_urc.inputs.encoding import codec_of, cut_tails
+from geo_urc.inputs.encoding import codec_of, cut_tails, undecodable
 from geo_urc.text import Text
 
 _CHUNK_ROWS = 1 << 15
+_SAMPLES = 3
+_MOST_BYTES = 64
 _LDID = {0x4D: "gb18030", 0x7A: "gb18030", 0x4F: "big5", 0x78: "big5", 0x03: "cp1252"}
 """Language byte of a DBF → codec; 0x57 ("ANSI") says nothing, so it is not here."""
 _CJK_LEAD = 0xE3
@@ -48,11 +50,13 @@ class _Dbf:
 
 
 class _Cut(NamedTuple):
-    """Bytes of half a character, by place in the file."""
+    """Bytes that are no character, by place in the file, and what stands there instead."""
 
     at: int
     length: int
     fill: bytes
+    where: Text
+    raw: bytes
 
 
 @dataclass(frozen=True)
@@ -63,16 +67,16 @@ class Attributes:
     ----------
     codec
         Encoding of names and values.
-    note
-        What a user should know of it; None where the declared one holds.
+    notes
+        What a user should know of it; nothing where the declared one holds everywhere.
     cuts
-        Half characters at the end of names and values.
+        Bytes that are no characters: halves at the end of names and values, or plain damage.
     missing
         Records that the header promises and the file has not got.
     """
 
     codec: str
-    note: Text | None
+    notes: tuple[Text, ...]
     cuts: tuple[_Cut, ...]
     missing: int
 
@@ -98,24 +102,23 @@ def check_attributes(dbf: Path, cpg: Path | None, forced: str | None) -> Attribu
     Strict UTF-8 is tried first: Chinese text in another encoding hardly ever passes, while
     UTF-8 often passes for GB18030. Then come what is declared (``.cpg``, else the language
     byte) and GB18030; single-byte encodings decode anything, so they come last. A character
-    cut off at the end of a field is tolerated. ``forced`` is the user's own word and is not
-    questioned.
+    cut off at the end of a field is left out. Where no encoding fits every value, the one that
+    fits most is taken and each byte that is no text becomes a question mark; the notes give
+    the bytes. ``forced`` is the user's own word and is not questioned, but held to.
     """
     table = _header(dbf)
     missing = table.count - table.records_present
     declared = _declared(table, cpg)
-    if forced is not None:
-        return Attributes(forced, None, tuple(_cuts(table, forced) or ()), missing)
-    for codec in _candidates(table, declared):
+    for codec in [forced] if forced is not None else _candidates(table, declared):
         cuts = _cuts(table, codec)
         if cuts is not None:
-            return Attributes(codec, _note(table, declared, codec), tuple(cuts), missing)
-    note = Text(
-        "属性文字既非 UTF-8 也非 GB18030，部分文字会显示有误；请用 encoding 注明编码。",
-        "the attributes are neither UTF-8 nor GB18030, some text will be wrong; "
-        "name the encoding with encoding.",
-    )
-    return Attributes("gb18030", note, (), missing)
+            said = None if forced is not None else _note(table, declared, codec)
+            notes = [note for note in (said, _cut_note(cuts)) if note is not None]
+            return Attributes(codec, tuple(notes), tuple(cuts), missing)
+    tried = [forced] if forced is not None else ["utf-8", "gb18030"]
+    marred = {codec: _marred(table, codec) for codec in tried}
+    codec = min(tried, key=lambda codec: len(marred[codec]))
+    return Attributes(codec, (_marred_note(codec, marred[codec]),), tuple(marred[codec]), missing)
 
 
 def missing_shapes(shp: Path) -> bool:
@@ -252,10 +255,9 @@ def _cuts(table: _Dbf, codec: str) -> list[_Cut] | None:
         return None
     for column, tail in zip(table.columns, tails, strict=True):
         if tail:
-            cuts.append(_Cut(column.name_at + len(column.name) - tail, tail, b"\0"))
+            cuts.append(_in_name(column, len(column.name) - tail, len(column.name), codec, b"\0"))
     for first, column, block in _text_blocks(table):
-        rows = np.flatnonzero((block & 0x80).any(axis=1))
-        values = [block[row].tobytes().rstrip(b" \0") for row in rows]
+        rows, values = _beyond_ascii(block)
         try:
             b"\n".join(values).decode(codec)
             continue
@@ -263,8 +265,81 @@ def _cuts(table: _Dbf, codec: str) -> list[_Cut] | None:
             tails = cut_tails(values, codec)
         if tails is None:
             return None
-        for row, value, tail in zip(rows.tolist(), values, tails, strict=True):
+        for row, value, tail in zip(rows, values, tails, strict=True):
             if tail:
-                start = table.header + (first + row) * table.record + column.offset
-                cuts.append(_Cut(start + len(value) - tail, tail, b" "))
+                span = (len(value) - tail, len(value))
+                cuts.append(_in_value(table, first + row, column, value, span, codec, b" "))
     return cuts
+
+
+def _marred(table: _Dbf, codec: str) -> list[_Cut]:
+    """Return all bytes of names and values that are no text in ``codec``."""
+    return [
+        _in_name(column, start, end, codec, b"?")
+        for column in table.columns
+        for start, end in undecodable(column.name, codec)
+    ] + [
+        _in_value(table, first + row, column, value, span, codec, b"?")
+        for first, column, block in _text_blocks(table)
+        for row, value in zip(*_beyond_ascii(block), strict=True)
+        for span in undecodable(value, codec)
+    ]
+
+
+def _beyond_ascii(block: np.ndarray) -> tuple[list[int], list[bytes]]:
+    """Return the rows of a column that hold more than ASCII, and their values."""
+    rows = np.flatnonzero((block & 0x80).any(axis=1)).tolist()
+    return rows, [block[row].tobytes().rstrip(b" \0") for row in rows]
+
+
+def _in_name(column: _Column, start: int, end: int, codec: str, fill: bytes) -> _Cut:
+    name = column.name.decode(codec, "replace").replace("\ufffd", "?")
+    where = Text(f"列名“{name}”", f'in the column name "{name}"')
+    return _Cut(column.name_at + start, end - start, fill, where, column.name)
+
+
+def _in_value(
+    table: _Dbf,
+    row: int,
+    column: _Column,
+    value: bytes,
+    span: tuple[int, int],
+    codec: str,
+    fill: bytes,
+) -> _Cut:
+    start, end = span
+    name = column.name.decode(codec, "replace").replace("\ufffd", "?")
+    where = Text(f"第 {row + 1} 条的“{name}”", f'in "{name}" of record {row + 1}')
+    at = table.header + row * table.record + column.offset
+    return _Cut(at + start, end - start, fill, where, value)
+
+
+def _cut_note(cuts: list[_Cut]) -> Text | None:
+    """Return what to say of half characters left out, the first with its bytes."""
+    if not cuts:
+        return None
+    zh, en = _places(cuts)
+    return Text(
+        f"有 {len(cuts)} 处文字在字段长度处截断，末尾半个字已舍去：{zh}。",
+        f"{len(cuts)} texts end in half a character, cut off by the field's length, which was "
+        f"left out: {en}.",
+    )
+
+
+def _marred_note(codec: str, marred: list[_Cut]) -> Text:
+    zh, en = _places(marred)
+    return Text(
+        f"属性按 {codec} 读取；{len(marred)} 处字节不是文字，以 ? 代替：{zh}。"
+        "若编码不对，请用 encoding 注明。",
+        f"the attributes are read as {codec}; at {len(marred)} places the bytes are no text and "
+        f"became ?: {en}. If the encoding is another, name it with encoding.",
+    )
+
+
+def _places(cuts: list[_Cut]) -> Text:
+    """Return the first few places with the bytes that stand there."""
+    shown = [(cut.where, cut.raw[:_MOST_BYTES].hex(" ")) for cut in cuts[:_SAMPLES]]
+    return Text(
+        "；".join(f"{where.zh}（字节 {raw}）" for where, raw in shown),
+        "; ".join(f"{where.en} (bytes {raw})" for where, raw in shown),
+    )

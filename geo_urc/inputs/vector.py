@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyogrio
-from pyogrio.errors import DataLayerError, DataSourceError
+from pyogrio.errors import CRSError, DataLayerError, DataSourceError
 
 from geo_urc.inputs import shapefile
 from geo_urc.inputs.plain_text import as_utf8
@@ -51,7 +51,7 @@ def open_vector(path: Path, request: Request, kind: str) -> Source:
         if pending_changes(path) is not None:
             return _open_with_changes(path, request)
         return _open(str(path), request)
-    except (DataSourceError, UnicodeDecodeError) as error:
+    except _UNREADABLE as error:
         raise _unreadable(request, error) from error
 
 
@@ -71,6 +71,8 @@ def _open_geojson(path: Path, request: Request) -> Source:
             source = _open(str(clean), request)
         except DataSourceError:
             raise _unreadable(request, error) from error
+    except _UNREADABLE as error:
+        raise _unreadable(request, error) from error
     return replace(source, encoding=text.codec, notes=text.notes, bad=bad, keep=(text.keep, folder))
 
 
@@ -84,7 +86,7 @@ def open_table(path: Path, request: Request) -> Source:
     }
     try:
         return _stream(f"CSV:{path}", None, request, options, geometry=False)
-    except DataSourceError as error:
+    except _UNREADABLE as error:
         raise _unreadable(request, error) from error
 
 
@@ -94,8 +96,7 @@ def _open_shapefile(path: Path, request: Request) -> Source:
     attributes = None
     if ".dbf" in files:
         attributes = shapefile.check_attributes(files[".dbf"], files.get(".cpg"), request.encoding)
-        if attributes.note is not None:
-            notes.append(attributes.note)
+        notes += attributes.notes
     else:
         notes.append(Text("缺少 .dbf，没有属性。", "has no .dbf, so there are no attributes."))
     rebuilt = shapefile.index_unusable(files)
@@ -113,10 +114,19 @@ def _open_shapefile(path: Path, request: Request) -> Source:
                 "the .shp is cut off: records beyond its end have no geometry.",
             )
         )
+    placed = ".prj" not in files or _system_readable(path, files[".prj"])
+    if not placed:
+        del files[".prj"]
+        notes.append(
+            Text(
+                ".prj 无法理解，视为没有坐标系。",
+                "the .prj cannot be understood; taken as no coordinate system.",
+            )
+        )
     keep = None
     cuts = attributes.cuts if attributes else ()
     staged = path
-    if cuts or rebuilt or ARCHIVE_MARK in str(path):
+    if cuts or rebuilt or not placed or ARCHIVE_MARK in str(path):
         keep = TemporaryDirectory(prefix="geo_urc-")
         staged = shapefile.stage(files, Path(keep.name), cuts)
     if rebuilt:
@@ -124,7 +134,7 @@ def _open_shapefile(path: Path, request: Request) -> Source:
     encoding = attributes.gdal_name if attributes else None
     try:
         source = _stream(str(staged), None, request, {}, encoding=encoding)
-    except DataSourceError as error:
+    except _UNREADABLE as error:
         raise _unreadable(request, error, str(staged)) from error
     if attributes is not None and attributes.missing:
         # GDAL ends quietly where the .dbf ends, though the outlines go on.
@@ -143,6 +153,24 @@ def _open_shapefile(path: Path, request: Request) -> Source:
     )
 
 
+def _system_readable(path: Path, prj: Path) -> bool:
+    """Return False where the ``.prj`` is no description of a coordinate system."""
+    from pyproj import CRS
+    from pyproj.exceptions import CRSError as NoSystem
+
+    try:
+        with _quiet():
+            pyogrio.read_info(path, encoding="ISO-8859-1")
+    except _NO_SYSTEM:
+        return False
+    except DataSourceError:  # without a whole index nothing can be asked of GDAL yet
+        try:
+            CRS.from_wkt(prj.read_text("utf-8", errors="replace"))
+        except NoSystem:
+            return False
+    return True
+
+
 def _rebuild_index(staged: Path) -> None:
     """Have GDAL write the missing ``.shx`` into the staging folder."""
     pyogrio.set_gdal_config_options({"SHAPE_RESTORE_SHX": True})
@@ -150,7 +178,7 @@ def _rebuild_index(staged: Path) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             pyogrio.read_info(staged, encoding="ISO-8859-1")
-    except DataSourceError:
+    except _UNREADABLE:
         return  # the opening that follows says what is wrong
     finally:
         pyogrio.set_gdal_config_options({"SHAPE_RESTORE_SHX": None})
@@ -291,6 +319,10 @@ def _stream(
     )
 
 
+_NO_SYSTEM = (CRSError, UnboundLocalError)
+"""What pyogrio raises of a coordinate system that cannot be read; the second by a slip of its own."""
+_UNREADABLE = (DataSourceError, UnicodeDecodeError, *_NO_SYSTEM)
+"""What pyogrio raises of a file whose frame is damaged."""
 _FIDS_ARE_COLUMNS = ("GPKG", "SQLite", "OpenFileGDB")
 """Drivers whose feature id is a column that the user sees, not a running number."""
 
@@ -306,6 +338,8 @@ def _unreadable(request: Request, error: Exception, target: str = "") -> Excepti
         what = Text("被其他程序锁定。", "is locked by another program.")
         fix = Text("请在该程序（如 QGIS）中关闭后再试。", "Close it there (such as QGIS).")
         return request.fault(what, fix)
+    if "not recognized as being in a supported file format" in str(error):
+        return request.fault(*_unknown_format(request.file.suffix.lower()))
     reason = str(error).partition("; It might help")[0].rstrip(".")
     if target:
         reason = reason.replace(target, request.path)
@@ -315,3 +349,33 @@ def _unreadable(request: Request, error: Exception, target: str = "") -> Excepti
         "Check its format and that it is whole, or save it again with a GIS.",
     )
     return request.fault(what, fix)
+
+
+def _unknown_format(suffix: str) -> tuple[Text, Text]:
+    """Return what to say of a file that is none of the formats GDAL knows, and what to do."""
+    if suffix in _RASTERS:
+        return (
+            Text("是栅格或图片，不是矢量数据。", "is a raster or a picture, no vector data."),
+            Text(
+                "请提供矢量文件；栅格写在 dem 等栅格角色下。",
+                "Supply a vector file; rasters go under a raster role such as dem.",
+            ),
+        )
+    fix = Text(
+        "请用 GIS 软件另存为 GeoPackage 或 GeoJSON；坐标表可存为带坐标列的 CSV。",
+        "Save it as a GeoPackage or GeoJSON with a GIS; a table of coordinates can be a CSV.",
+    )
+    if suffix in (".json", ".geojson"):
+        what = Text(
+            "无法读取：不是 GeoJSON（没有 FeatureCollection）。",
+            "cannot be read: it is no GeoJSON, it has no FeatureCollection.",
+        )
+        return what, fix
+    what = Text(
+        "无法读取：格式不可识别，或文件头已损坏。",
+        "cannot be read: its format is not recognised, or its heading is damaged.",
+    )
+    return what, fix
+
+
+_RASTERS = (".tif", ".tiff", ".img", ".asc", ".png", ".jpg", ".jpeg", ".bmp", ".jp2", ".vrt")

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from geo_urc.results import LayerInfo
+from geo_urc.safe_text import harmless
 
 _GEOPARQUET = "1.1.0"
 _KINDS = (
@@ -25,9 +25,6 @@ _KINDS = (
     "GeometryCollection",
 )
 """GeoParquet's name for shapely's type ids 0–7; a ring is a line there."""
-
-_FORMULA = r"^[=+\-@\t\r\n＝＋－＠]"
-_NUMBER = r"^[+\-]?(\d+(\.\d*)?|\.\d+)([eE][+\-]?\d+)?%?$"
 
 
 def write_parquet(
@@ -100,20 +97,6 @@ def write_csv(
                 writer.write_batch(pa.record_batch(columns, schema=target))
                 rows += batch.num_rows
     return rows
-
-
-def harmless(text: pa.Array) -> pa.Array:
-    """Return text with an apostrophe before what a spreadsheet would take for a formula.
-
-    Examples
-    --------
-    >>> harmless(pa.array(["=1+1", "-5.2", "-5*2", "宗地", None])).to_pylist()
-    ["'=1+1", '-5.2', "'-5*2", '宗地', None]
-    """
-    formula = pc.and_not(
-        pc.match_substring_regex(text, _FORMULA), pc.match_substring_regex(text, _NUMBER)
-    )
-    return pc.if_else(formula, pc.binary_join_element_wise("'", text, ""), text)
 
 
 def _csv_type(kind: pa.DataType) -> pa.DataType:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from geo_urc.errors import OutputError, Problem
-from geo_urc.outputs.flat_files import harmless
+from geo_urc.safe_text import fitting_cell, harmless
 from geo_urc.text import Text
 
 _SHEET_ROWS = 1_048_575
@@ -120,7 +120,7 @@ def _write_excel(table: pa.Table, path: Path, as_of: dt.date) -> None:
             style = money if name.endswith("_yuan") else plain
             for row, value in enumerate(table[name].to_pylist(), start=1):
                 if isinstance(value, str):
-                    sheet.write_string(row, place, value)
+                    sheet.write_string(row, place, fitting_cell(value))
                 elif value is not None:
                     sheet.write_number(row, place, value, style)
         sheet.autofilter(0, 0, table.num_rows, table.num_columns - 1)

@@ -7,6 +7,7 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 from geo_urc.outputs.labels import column_title
 from geo_urc.outputs.palette import LOOKS, OTHER
 from geo_urc.results import LayerInfo, RuleInfo
+from geo_urc.safe_text import xml_text
 from geo_urc.text import Lang, Text
 from geo_urc.verdicts import LABELS
 
@@ -52,12 +53,12 @@ def style_qml(info: LayerInfo, rule: RuleInfo, lang: Lang) -> str:
         SubElement(
             aliases,
             "alias",
-            field=column.name,
+            field=xml_text(column.name),
             index=str(index),
-            name=column_title(column, lang),
+            name=xml_text(column_title(column, lang)),
         )
     subject_id = info.one("id").replace('"', '""')
-    SubElement(qgis, "previewExpression").text = f'"{subject_id}"'
+    SubElement(qgis, "previewExpression").text = xml_text(f'"{subject_id}"')
     return tostring(qgis, encoding="unicode")
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from geo_urc.outputs.labels import unit_text
 from geo_urc.outputs.palette import LOOKS
 from geo_urc.results import Sweep
+from geo_urc.safe_text import xml_text
 from geo_urc.text import Lang, Text
 from geo_urc.verdicts import LABELS
 
@@ -46,7 +47,7 @@ def sweep_chart(sweep: Sweep, lang: Lang = "zh") -> str:
         for panel, (key, title) in zip(panels, sweep.rules.items(), strict=True):
             _panel(panel, sweep, key, title.to(lang), lang)
         FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
-    return buffer.getvalue().replace("'DejaVu Sans'", FONTS)
+    return xml_text(buffer.getvalue()).replace("'DejaVu Sans'", FONTS)
 
 
 def inline(svg: str) -> str:
