@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from geo_urc.errors import LayerError, Problem
 from geo_urc.inputs.salvage import in_memory
-from geo_urc.inputs.sources import Source, plain_batch, plain_schema
+from geo_urc.inputs.sources import Source, plain_batch, plain_schema, visible_nul
 from geo_urc.text import Text
 
 if TYPE_CHECKING:
@@ -62,7 +62,9 @@ def open_frame(frame: geopandas.GeoDataFrame, role: str) -> Source:
     arrays = [
         pa.concat_arrays(c.chunks) if c.num_chunks else pa.array([], c.type) for c in table.columns
     ]
-    ready = pa.Table.from_batches([plain_batch(arrays, schema)], schema=schema)
+    ready = pa.Table.from_batches(
+        [plain_batch([visible_nul(a) for a in arrays], schema)], schema=schema
+    )
     if placeless:
         wkb = pa.nulls(len(frame), pa.binary())
     else:

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from geo_urc.inputs.sources import Records, Request, Source, plain_batch, plain_schema
+from geo_urc.inputs.sources import Records, Request, Source, plain_batch, plain_schema, visible_nul
 from geo_urc.text import Text
 
 _DEFAULT_CRS = "OGC:CRS84"
@@ -54,7 +54,7 @@ def open_geoparquet(path: Path, request: Request) -> Source:
             with pq.ParquetFile(file) as opened:
                 read = wanted if name is None else [*wanted, name]
                 for batch in opened.iter_batches(rows, columns=read):
-                    given = plain_batch([batch.column(c) for c in wanted], subset)
+                    given = plain_batch([visible_nul(batch.column(c)) for c in wanted], subset)
                     nowhere = pa.nulls(len(batch), pa.binary())
                     wkb = nowhere if name is None else batch.column(name).cast(pa.binary())
                     yield Records(given, wkb)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import mmap
+import re
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -50,3 +52,24 @@ def as_utf8(path: Path, request: Request) -> Utf8:
         f"编码未注明，按 {found.codec} 读取。", f"encoding not declared, read as {found.codec}."
     )
     return Utf8(copy, found.codec, () if found.declared else (text,), folder)
+
+
+def visible_nul(text: Utf8) -> Utf8:
+    """Return a JSON text with the sign ␀ for escaped NULs, where GDAL would end a value unseen."""
+    if not text.path.stat().st_size:
+        return text
+    with (
+        text.path.open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as whole,
+    ):
+        if whole.find(_NUL) < 0:
+            return text
+    folder = TemporaryDirectory(prefix="geo_urc-")
+    copy = Path(folder.name) / f"text{text.path.suffix}"
+    copy.write_bytes(_ESCAPED_NUL.sub(rb"\1\\u2400", text.path.read_bytes()))
+    note = Text("值中的 NUL 字符改以 ␀ 表示。", "NUL characters in values are shown as ␀.")
+    return Utf8(copy, text.codec, (*text.notes, note), folder)
+
+
+_NUL = rb"\u0000"
+_ESCAPED_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")

@@ -19,9 +19,15 @@ from geo_urc.text import Text
 MOST_AREA_CHANGE = 0.01
 """Share of the area as drawn that a repair may add or take away."""
 
+LARGEST_COORDINATE = 1e9
+"""No system of this Earth, in degrees, metres or feet, zone prefix included, comes near it."""
+
 _NULL = Text("没有图形。", "There is no geometry.")
 _EMPTY = Text("图形为空。", "The geometry is empty.")
 _NOT_FINITE = Text("坐标含空值或无穷大。", "A coordinate is not a number or is infinite.")
+_BEYOND_EARTH = Text(
+    "坐标大得不可能，超出地球范围。", "A coordinate is impossibly large, beyond the Earth."
+)
 _NOT_POLYGONAL = Text("图形不含面。", "The geometry holds no polygon.")
 _COLLAPSED = Text(
     "面退化为线或点，面积为零。",
@@ -114,7 +120,7 @@ def repair_polygons(geometry: Geometries) -> Repair:
 
 
 def check_simple(geometry: Geometries) -> dict[int, Text]:
-    """Return, by row, why a geometry of any kind cannot be used: null, empty, not finite.
+    """Return, by row, why a geometry of any kind cannot be used: null, empty, not on Earth.
 
     Examples
     --------
@@ -125,6 +131,8 @@ def check_simple(geometry: Geometries) -> dict[int, Text]:
     xy, index = shapely.get_coordinates(rows, return_index=True)
     faults = dict.fromkeys(np.flatnonzero(shapely.is_missing(rows)).tolist(), _NULL)
     faults.update(dict.fromkeys(np.flatnonzero(shapely.is_empty(rows)).tolist(), _EMPTY))
+    far = np.unique(index[(np.abs(xy) > LARGEST_COORDINATE).any(axis=1)])
+    faults.update(dict.fromkeys(far.tolist(), _BEYOND_EARTH))
     broken = np.unique(index[~np.isfinite(xy).all(axis=1)])
     faults.update(dict.fromkeys(broken.tolist(), _NOT_FINITE))
     return faults

@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
+import numpy as np
 import pyarrow as pa
 
 from geo_urc.errors import LayerError, Problem
@@ -244,6 +245,19 @@ def plain_batch(columns: Sequence[pa.Array], schema: pa.Schema) -> pa.RecordBatc
     if not arrays:
         return pa.RecordBatch.from_arrays([], schema=schema)
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def visible_nul(column: pa.Array) -> pa.Array:
+    """Return a text column with the sign ␀ for NUL, where GDAL would end the text unseen."""
+    import pyarrow.compute as pc
+
+    texts = (pa.types.is_string, pa.types.is_large_string)
+    if not any(test(column.type) for test in texts) or not len(column):
+        return column
+    data = column.buffers()[2]
+    if data is None or not (np.frombuffer(data, np.uint8) == 0).any():
+        return column
+    return pc.replace_substring(column, "\0", "\u2400")
 
 
 def _plain(column: pa.Array, to: pa.DataType) -> pa.Array:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,7 +17,7 @@ import pyogrio
 from pyogrio.errors import CRSError, DataLayerError, DataSourceError
 
 from geo_urc.inputs import shapefile
-from geo_urc.inputs.plain_text import as_utf8
+from geo_urc.inputs.plain_text import as_utf8, visible_nul
 from geo_urc.inputs.salvage import salvage_geojson, salvage_records
 from geo_urc.inputs.sources import (
     ARCHIVE_MARK,
@@ -57,7 +59,7 @@ def open_vector(path: Path, request: Request, kind: str) -> Source:
 
 def _open_geojson(path: Path, request: Request) -> Source:
     """Open a GeoJSON, whose text GDAL takes for whole and UTF-8 without looking."""
-    text = as_utf8(path, request)
+    text = visible_nul(as_utf8(path, request))
     try:
         source = _open(str(text.path), request)
         bad: tuple[BadRecord, ...] = ()
@@ -282,14 +284,17 @@ def _stream(
         with _quiet():
             info = pyogrio.read_info(target, layer=layer, encoding=encoding, **options)
         fid = info["fid_column"] if info["driver"] in _FIDS_ARE_COLUMNS else ""
+        if request.where is not None and layer is not None and info["driver"] in _ARE_SQLITE:
+            _try_condition(target, layer, request.where)
         with _quiet(), opened(1, None, bool(fid)) as (meta, reader):
             crs = meta["crs"]
             shape = (meta["geometry_name"] or "wkb_geometry") if geometry else None
             schema = plain_schema(reader.schema, (shape,) if shape else ())
-    except (DataLayerError, ValueError) as error:
+    except (DataLayerError, ValueError, sqlite3.Error, sqlite3.Warning) as error:
         if request.where is None:
             raise
-        what = Text(f"where 无法执行：{error}。", f"where cannot be carried out: {error}.")
+        why = str(error).rstrip(".")
+        what = Text(f"where 无法执行：{why}。", f"where cannot be carried out: {why}.")
         fix = Text(
             f"请改正条件（可用列：{'、'.join(map(str, info['fields']))}）。",
             f"Correct the condition (columns: {', '.join(map(str, info['fields']))}).",
@@ -323,8 +328,24 @@ _NO_SYSTEM = (CRSError, UnboundLocalError)
 """What pyogrio raises of a coordinate system that cannot be read; the second by a slip of its own."""
 _UNREADABLE = (DataSourceError, UnicodeDecodeError, *_NO_SYSTEM)
 """What pyogrio raises of a file whose frame is damaged."""
+_ARE_SQLITE = ("GPKG", "SQLite")
 _FIDS_ARE_COLUMNS = ("GPKG", "SQLite", "OpenFileGDB")
 """Drivers whose feature id is a column that the user sees, not a running number."""
+
+
+def _try_condition(target: str, layer: str, where: str) -> None:
+    """Raise what SQLite says of a condition that it cannot carry out.
+
+    GDAL pastes the condition into its own query, and where that fails gives no record and no
+    error. It also offers functions that open files and ask the network; here there are none.
+    """
+    quoted = layer.replace('"', '""')
+    file = Path(target).resolve()
+    waiting = file.with_name(f"{file.name}-wal").exists()  # its changes are to be seen as well
+    address = f"{file.as_uri()}?mode=ro{'' if waiting else '&immutable=1'}"
+    with closing(sqlite3.connect(address, uri=True)) as connection:
+        connection.create_function("regexp", 2, lambda *_: True)
+        connection.execute(f'SELECT count(*) FROM "{quoted}" WHERE ({where}\n)').fetchone()
 
 
 def _quiet() -> Any:
