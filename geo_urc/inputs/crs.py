@@ -21,7 +21,13 @@ import shapely
 
 from geo_urc.errors import CrsError, Problem
 from geo_urc.inputs.datum import Datum, shift
-from geo_urc.inputs.extent import candidates, check_extent, refuse_nameless
+from geo_urc.inputs.extent import (
+    candidates,
+    check_extent,
+    elsewhere,
+    off_earth,
+    refuse_nameless,
+)
 from geo_urc.inputs.systems import (
     Numbers,
     beijing_grid,
@@ -42,7 +48,9 @@ __all__ = [
     "Reprojection",
     "candidates",
     "check_extent",
+    "elsewhere",
     "evaluation_crs",
+    "off_earth",
     "output",
     "plan",
     "refuse_nameless",

@@ -30,6 +30,35 @@ _LOCAL = (
 )
 
 
+def off_earth(crs: pyproj.CRS, bounds: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Return which extents in degrees are of no place: beyond the poles or the 180th meridian.
+
+    An extent wider than half the Earth is that of an outline across the 180th meridian, drawn
+    the wrong way round. Other systems have no such limits here.
+
+    Examples
+    --------
+    >>> boxes = np.array([[116.0, 39.0, 117.0, 40.0], [116.0, 95.0, 117.0, 96.0]])
+    >>> off_earth(pyproj.CRS(4490), boxes).tolist()
+    [False, True]
+    """
+    if not crs.is_geographic:
+        return np.zeros(len(bounds), bool)
+    beyond = (np.abs(bounds) > [180.0, 90.0, 180.0, 90.0]).any(axis=1)
+    return beyond | (bounds[:, 2] - bounds[:, 0] > 180.0)
+
+
+def elsewhere(crs: pyproj.CRS, bounds: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Return which extents do not touch Beijing with 0.5° around it."""
+    west, south, east, north = beijing_in(crs, _MARGIN_DEG)
+    return ~(
+        (bounds[:, 0] <= east)
+        & (bounds[:, 2] >= west)
+        & (bounds[:, 1] <= north)
+        & (bounds[:, 3] >= south)
+    )
+
+
 def check_extent(
     where: str, crs: str | pyproj.CRS, datum: str | None, bounds: npt.ArrayLike
 ) -> None:
@@ -63,14 +92,7 @@ def check_extent(
     # A plan in metres from a free origin can cover 116 by 40 without being anywhere near.
     stray = (np.abs(boxes) > [360.0, 90.0, 360.0, 90.0]).any(axis=1)
     impossible = declared.is_geographic and stray.mean() > 0.5
-    west, south, east, north = beijing_in(declared, _MARGIN_DEG)
-    near = (
-        (boxes[:, 0] <= east)
-        & (boxes[:, 2] >= west)
-        & (boxes[:, 1] <= north)
-        & (boxes[:, 3] >= south)
-    )
-    if near.any() and not impossible:
+    if not elsewhere(declared, boxes).all() and not impossible:
         return
     middle = np.median((boxes[:, :2] + boxes[:, 2:]) / 2.0, axis=0)
     cause, fix = _likely_cause(declared, float(middle[0]), float(middle[1]))

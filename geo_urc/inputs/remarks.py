@@ -106,6 +106,18 @@ def on_repairs(where: str, repairs: list[tuple[str, float, float]]) -> Iterator[
         yield Notice("repair", where, text, len(rest))
 
 
+def on_elsewhere(where: str, names: list[str]) -> Iterator[Notice]:
+    """Yield which records lie far from Beijing: measured as they are, and hardly meant."""
+    if names:
+        shown = names[:_SAMPLES]
+        text = Text(
+            f"{len(names)} 条记录远在北京之外，仍按原位置计算：{'、'.join(shown)}。请核对。",
+            f"{len(names)} records lie far from Beijing and are measured where they are: "
+            f"{', '.join(shown)}. Check them.",
+        )
+        yield Notice("warning", where, text, len(names))
+
+
 def on_unusable(where: str, unusable: list[tuple[str, Text]]) -> Iterator[Notice]:
     """Yield one notice for all records without a usable geometry, the first by name."""
     if not unusable:

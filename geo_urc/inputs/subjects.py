@@ -27,6 +27,11 @@ from geo_urc.roles import Role
 from geo_urc.text import Text
 from geo_urc.wkb import promote
 
+_NO_PLACE = Text(
+    "坐标在此坐标系中没有位置（超出经纬度范围，或跨 180° 经线）。",
+    "The coordinates have no place in their system (out of the range of degrees, or across the "
+    "180th meridian).",
+)
 _DAMAGED = Text("文件已损坏", "is damaged")
 
 
@@ -167,6 +172,7 @@ def open_subjects(
         crs.refuse_nameless(where, found.bounds)
     plan = crs.plan(where, system, entry.datum, evaluation_crs)
     crs.check_extent(where, plan.source, entry.datum, found.bounds)
+    found.take_out(_without_place(found, plan), stays=main)
 
     positions = np.setdiff1d(
         np.arange(1, found.count + len(file.bad) + 1), [bad.record for bad in file.bad]
@@ -249,6 +255,19 @@ def _refuse_if_nothing_is_left(found: Survey, where: str) -> None:
     raise LayerError(Problem(where, what, fix))
 
 
+def _without_place(found: Survey, plan: crs.Reprojection) -> dict[int, Text]:
+    """Return, by record, geometries that are nowhere on Earth or cannot be brought to Beijing's.
+
+    Only what lies elsewhere is looked into: in and around Beijing every system has a place.
+    """
+    far = np.flatnonzero(crs.elsewhere(plan.source, found.bounds))
+    far = np.union1d(far, np.flatnonzero(crs.off_earth(plan.source, found.bounds)))
+    boxes = found.bounds[far]
+    lost = crs.off_earth(plan.source, boxes)
+    lost |= shapely.is_missing(plan.apply(shapely.box(*boxes.T)))
+    return dict.fromkeys(found.bounded[far[lost]].tolist(), _NO_PLACE)
+
+
 def _system(file: Source, entry: ParcelsEntry, found: Survey) -> str | None:
     """Return the system of the coordinates: the user's word, the file's, or plain degrees.
 
@@ -324,6 +343,8 @@ def _notices(
         yield from remarks.on_accuracy(where, entry)
     yield from remarks.on_ids(where, ids, entry.id, len(ids.values))
     subject_of = dict(zip(np.flatnonzero(found.kept).tolist(), ids.values.to_pylist(), strict=True))
+    far = found.bounded[crs.elsewhere(plan.source, found.bounds)].tolist()
+    yield from remarks.on_elsewhere(where, [subject_of[r] for r in far if r in subject_of])
     rows = [row for row in found.mended if row in subject_of]
     after = shapely.area(plan.apply(np.array([found.mended[r] for r in rows], dtype=object)))
     repairs = [

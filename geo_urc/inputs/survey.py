@@ -20,9 +20,15 @@ from geo_urc.text import Text
 
 _ROWS = 32_768
 _NOT_PARSED = Text(
-    "图形无法解析（圆弧须先转为折线）。",
-    "The geometry cannot be parsed (arcs must be turned into straight pieces first).",
+    "图形字节已损坏，无法解析。", "The bytes of the geometry are damaged and cannot be parsed."
 )
+_CURVED = Text(
+    "图形含圆弧或曲面，无法解析（须先转为折线）。",
+    "The geometry has arcs or is a surface in space and cannot be parsed (turn it into straight "
+    "pieces first).",
+)
+_CURVES = frozenset(range(8, 18))
+"""Types of WKB from CIRCULARSTRING to TRIANGLE."""
 _KIND_NAMES = {
     "point": Text("点", "points"),
     "line": Text("线", "lines"),
@@ -50,6 +56,8 @@ class Survey:
         Shapely's type of every usable geometry.
     bounds
         Extent of each usable geometry, a row each.
+    bounded
+        The records that these are the extents of.
     given_ids
         The user's ids as text, null where missing; None without an id column.
     tally
@@ -63,6 +71,7 @@ class Survey:
     dropped: dict[int, Text] = field(default_factory=dict)
     type_ids: set[int] = field(default_factory=set)
     bounds: npt.NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 4)))
+    bounded: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     given_ids: pa.StringArray | None = None
     tally: Tally = field(default_factory=Tally)
 
@@ -72,6 +81,18 @@ class Survey:
         kept = np.ones(self.count, bool)
         kept[list(self.dropped)] = False
         return kept
+
+    def take_out(self, faults: dict[int, Text], *, stays: bool) -> None:
+        """Note geometries that turned out to be unusable after the pass over the file."""
+        for row in faults:
+            self.mended.pop(row, None)
+            self.area_ratio.pop(row, None)
+        into = self.unusable if stays else self.dropped
+        both = {**into, **faults}
+        into.clear()
+        into.update(sorted(both.items()))
+        usable = ~np.isin(self.bounded, list(faults))
+        self.bounds, self.bounded = self.bounds[usable], self.bounded[usable]
 
 
 def survey(
@@ -94,12 +115,14 @@ def survey(
     columns = [b.column for b in bound] + ([id_column] if id_column else [])
     needed = list(dict.fromkeys(columns))
     result = Survey()
-    bounds, ids = [result.bounds], [pa.array([], pa.string())]
+    bounds, rows, ids = [result.bounds], [result.bounded], [pa.array([], pa.string())]
     for records in source.records(_ROWS, needed):
         geometry = parse(records.wkb)
         placeless = source.placeless  # a table has no geometry that could be wrong
         usable = geometry if placeless else _examine(geometry, records.wkb, role, result)
-        bounds.append(shapely.bounds(usable[~shapely.is_missing(usable)]))
+        there = np.flatnonzero(~shapely.is_missing(usable))
+        bounds.append(shapely.bounds(usable[there]))
+        rows.append(there + result.count)
         read_fields(records.columns, bound, result.tally)
         if id_column:
             ids.append(as_text(records.columns.column(id_column)))
@@ -107,7 +130,7 @@ def survey(
     if not unusable_stays:
         result.dropped.update(result.unusable)
         result.unusable.clear()
-    result.bounds = np.concatenate(bounds)
+    result.bounds, result.bounded = np.concatenate(bounds), np.concatenate(rows)
     result.given_ids = pa.concat_arrays(ids) if id_column else None
     return result
 
@@ -130,7 +153,7 @@ def _examine(geometry: Geometries, wkb: pa.Array, role: Role, result: Survey) ->
     others = np.setdiff1d(np.flatnonzero(allowed), polygonal)
     faults |= {int(others[row]): why for row, why in check_simple(geometry[others]).items()}
     unparsed = shapely.is_missing(geometry) & wkb.is_valid().to_numpy(zero_copy_only=False)
-    faults |= dict.fromkeys(np.flatnonzero(unparsed).tolist(), _NOT_PARSED)
+    faults |= {row: _why_unparsed(wkb[row].as_py()) for row in np.flatnonzero(unparsed).tolist()}
     result.unusable.update({first + row: why for row, why in sorted(faults.items())})
 
     usable = geometry.copy()
@@ -140,6 +163,11 @@ def _examine(geometry: Geometries, wkb: pa.Array, role: Role, result: Survey) ->
     result.type_ids.update(np.unique(shapely.get_type_id(usable)).tolist())
     result.type_ids.discard(-1)
     return usable
+
+
+def _why_unparsed(wkb: bytes) -> Text:
+    code = int.from_bytes(wkb[1:5], "little" if wkb[:1] == b"\1" else "big")
+    return _CURVED if (code & 0xFFFF) % 1000 in _CURVES else _NOT_PARSED
 
 
 def _wrong_kind(geometry: shapely.Geometry, role: Role) -> Text:
