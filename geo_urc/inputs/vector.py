@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -301,6 +302,8 @@ def _stream(
         )
         raise request.fault(what, fix) from error
 
+    _refuse_namesakes(schema.names, request)
+
     def records(rows: int, columns: Sequence[str] | None) -> Iterator[Records]:
         wanted = schema.names if columns is None else list(columns)
         subset = pa.schema([schema.field(c) for c in wanted])
@@ -331,6 +334,17 @@ _UNREADABLE = (DataSourceError, UnicodeDecodeError, *_NO_SYSTEM)
 _ARE_SQLITE = ("GPKG", "SQLite")
 _FIDS_ARE_COLUMNS = ("GPKG", "SQLite", "OpenFileGDB")
 """Drivers whose feature id is a column that the user sees, not a running number."""
+
+
+def _refuse_namesakes(names: Sequence[str], request: Request) -> None:
+    """Raise where two columns have one name: nobody could say which is meant."""
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        what = Text(
+            f"有重名的列：{'、'.join(twice)}。",
+            f"has several columns of one name: {', '.join(twice)}.",
+        )
+        raise request.fault(what, Text("请先改名。", "Rename them first."))
 
 
 def _try_condition(target: str, layer: str, where: str) -> None:

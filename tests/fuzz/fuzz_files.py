@@ -127,7 +127,7 @@ TOKENS = (
 def write_whole(folder: Path) -> None:
     """Write the inputs that are damaged afterwards."""
     rng = np.random.default_rng(1)
-    corners = rng.uniform(0, 3000, (12, 2)) + (X0, Y0)
+    corners = rng.uniform(0, 3000, (12, 2)) + np.array([X0, Y0])
     frame = gpd.GeoDataFrame(
         {
             "编号": [f"甲-{i}" for i in range(12)],
