@@ -60,6 +60,20 @@ def test(session: nox.Session) -> None:
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """Damage small inputs at random and read them: ``nox -s fuzz -- --seconds 600 --seed 7``."""
+    _python(session, "tests/fuzz/fuzz_files.py", *session.posargs)
+
+
+@nox.session
+def audit(session: nox.Session) -> None:
+    """Look for known holes in what is installed (needs uv and the advisories of the network)."""
+    for name in ("run", "dev"):
+        lock = f"--requirement=requirements/{name}.txt"
+        session.run("uvx", "pip-audit", "--disable-pip", "--require-hashes", lock, external=True)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Compare with a plain copy and with an expert's script: ``nox -s bench -- --parcels 100000``."""
     _python(session, "benchmarks/compare.py", *session.posargs)

@@ -22,7 +22,7 @@ _FORMULA = r"^[=+\-@\t\r\n＝＋－＠]"
 _NUMBER = r"^[+\-]?(\d+(\.\d*)?|\.\d+)([eE][+\-]?\d+)?%?$"
 _LINE = 4_000
 _CELL = 32_767
-"""Characters that a cell of Excel holds."""
+"""What a cell of Excel holds, counted as UTF-16 does: 𠮷 is two."""
 
 
 def printable(text: str) -> str:
@@ -96,10 +96,13 @@ def fitting_cell(text: str) -> str:
     >>> fitting_cell("x" * 40_000)[-13:], len(fitting_cell("x" * 40_000))
     ('xxxx… (40000)', 32767)
     """
-    if len(text) <= _CELL:
+    if 2 * len(text) <= _CELL:
+        return text
+    units = text.encode("utf-16-le", "replace")
+    if len(units) <= 2 * _CELL:
         return text
     tail = f"… ({len(text)})"
-    return text[: _CELL - len(tail)] + tail
+    return units[: 2 * (_CELL - len(tail))].decode("utf-16-le", "ignore") + tail
 
 
 def _spelled(found: re.Match[str]) -> str:

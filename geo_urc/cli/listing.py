@@ -44,6 +44,7 @@ class _Table(Table):
 
 
 _console = _Console(highlight=False, markup=False, soft_wrap=True)
+_errors = Console(highlight=False, markup=False, soft_wrap=True, stderr=True)
 if not _console.is_terminal:
     _console.width = _WIDE
 
@@ -135,6 +136,16 @@ _FILES = {
     "volumes.city.json": Text("三维产权体 CityJSON", "Property volumes as CityJSON"),
     "run.json": Text("运行记录", "Run record"),
 }
+
+
+def findings(inputs: Inputs, lang: Lang) -> None:
+    """Print to standard error what is out of order with the parcels."""
+    for notice in inputs.parcels.notices:
+        if notice.kind != "assumption":
+            _errors.print(one_line(f"[{notice.kind}] {notice.where}: {notice.text.to(lang)}"))
+    for record in inputs.parcels.set_aside:
+        told = f"[set aside] {record.file} #{record.record}: {record.reason.to(lang)}"
+        _errors.print(one_line(told))
 
 
 def inputs_found(inputs: Inputs, lang: Lang) -> None:

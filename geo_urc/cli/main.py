@@ -128,15 +128,21 @@ def check(
     lang: Lang,
     debug: bool,
 ) -> int:
-    """只检查输入 / only look at the inputs; without --layers, draft a LAYERS.toml."""
+    """只检查输入 / only look at the inputs; without --layers, draft a LAYERS.toml.
+
+    没有 --layers 时，草稿写到标准输出，问题写到标准错误。 / The draft goes to standard output, what is
+    wrong to standard error.
+    """
     from geo_urc.cli import listing
     from geo_urc.inputs import draft_layers_toml, read_inputs
     from geo_urc.record import anything_set_aside
 
     if layers is None:
         click.echo(draft_layers_toml(parcels), nl=False)
-        return DONE
     inputs = read_inputs(parcels, layers=layers)
+    if layers is None:  # the draft alone goes to where the user sends it
+        listing.findings(inputs, lang)
+        return SET_ASIDE if anything_set_aside(inputs) else DONE
     book = _rulebook(overlays, settings, layers)
     listing.inputs_found(inputs, lang)
     listing.rules_ready(inputs, book, lang)

@@ -23,6 +23,8 @@ _MOST_BYTES = 64
 _LDID = {0x4D: "gb18030", 0x7A: "gb18030", 0x4F: "big5", 0x78: "big5", 0x03: "cp1252"}
 """Language byte of a DBF → codec; 0x57 ("ANSI") says nothing, so it is not here."""
 _CJK_LEAD = 0xE3
+_MAGIC = (9994).to_bytes(4, "big")
+"""How a ``.shp`` and a ``.shx`` begin."""
 _MULTIBYTE = ("utf-8", "gb18030", "big5")
 _GDAL_NAMES = {"utf-8": "UTF-8", "gb18030": "GB18030", "big5": "BIG5", "cp1252": "CP1252"}
 
@@ -130,8 +132,11 @@ def missing_shapes(shp: Path) -> bool:
 
 
 def index_unusable(files: dict[str, Path]) -> bool:
-    """Return whether the ``.shx`` is missing or shorter than its own header says."""
-    return ".shx" not in files or missing_shapes(files[".shx"])
+    """Return whether the ``.shx`` is missing, of another kind, or shorter than it says."""
+    if ".shx" not in files or missing_shapes(files[".shx"]):
+        return True
+    with files[".shx"].open("rb") as file:
+        return file.read(4) != _MAGIC
 
 
 def stage(files: dict[str, Path], folder: Path, cuts: tuple[_Cut, ...]) -> Path:

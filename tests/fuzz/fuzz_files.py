@@ -28,7 +28,7 @@ import shapely
 
 from geo_urc import screen
 from geo_urc.errors import GeoUrcError
-from geo_urc.inputs import read_inputs
+from geo_urc.inputs import draft_layers_toml, read_inputs
 
 BLOCK = 100
 SLOWEST_S = 60
@@ -157,7 +157,7 @@ def write_whole(folder: Path) -> None:
 
 PARCELS = {
     "utf8.shp": (".shp", ".shx", ".dbf", ".prj", ".cpg"),
-    "gbk.shp": (".shp", ".shx", ".dbf"),
+    "gbk.shp": (".shp", ".shx", ".dbf", ".prj"),
     "p.gpkg": (".gpkg",),
     "p.fgb": (".fgb",),
     "p.parquet": (".parquet",),
@@ -205,6 +205,7 @@ def attempt(folder: Path, parcels: str) -> str:
     Anything but a result or a GeoUrcError is raised, and so is a count that does not add up.
     """
     try:
+        draft_layers_toml(folder / parcels)
         inputs = read_inputs(folder / parcels, layers=folder / "layers.toml")
         batches = list(inputs.parcels.batches())
         ids = [i for batch in batches for i in batch.features.ids]
