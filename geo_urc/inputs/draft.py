@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from geo_urc.inputs.fields import as_text
 from geo_urc.inputs.frames import is_frame, open_frame
-from geo_urc.inputs.sources import Request, Source, open_source
+from geo_urc.inputs.sources import READ_ERRORS, Request, Source, open_source
 from geo_urc.roles import Field, Role, roles
 from geo_urc.safe_text import escaped, one_line
 
@@ -99,7 +99,10 @@ def _id_column(source: Source) -> str | None:
 
 
 def _is_unique(source: Source, column: str) -> bool:
-    parts = [as_text(r.columns.column(column)) for r in source.records(32_768, [column])]
+    try:
+        parts = [as_text(r.columns.column(column)) for r in source.records(32_768, [column])]
+    except READ_ERRORS:  # a damaged file; reading it in earnest says so
+        return False
     values = pa.chunked_array(parts, pa.string())
     return not values.null_count and bool(pc.count_distinct(values).as_py() == len(values))
 

@@ -307,8 +307,9 @@ def _stream(
     def records(rows: int, columns: Sequence[str] | None) -> Iterator[Records]:
         wanted = schema.names if columns is None else list(columns)
         subset = pa.schema([schema.field(c) for c in wanted])
-        # GDAL cannot filter by a field that it was told not to read.
-        stored = [c for c in wanted if c != fid] if request.where is None else None
+        # GDAL cannot filter by a field that it was told not to read, nor choose one without a name.
+        chosen = request.where is None and all(wanted)
+        stored = [c for c in wanted if c != fid] if chosen else None
         with _quiet(), opened(rows, stored, fid in wanted and bool(fid)) as (_, reader):
             for batch in reader:
                 given = plain_batch([batch.column(c) for c in wanted], subset)

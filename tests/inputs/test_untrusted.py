@@ -321,3 +321,25 @@ def test_odd_ids_stay_as_they_are(square, layers_toml, odd):
     assert len(set(ids)) == 3
     if odd.strip():
         assert ids[0].strip() == odd.strip() and ids[1].endswith("#2")
+
+
+def test_a_column_without_a_name(tmp_path, square):
+    _, batch = read(shapefile(tmp_path, square, [b"a", b"b"], name=""))
+    assert batch.columns.to_pydict() == {"": ["a", "b"]}
+
+
+def test_a_draft_of_a_damaged_file_is_drafted(parcels, tmp_path):
+    path = tmp_path / "a.fgb"
+    parcels.to_file(path, SPATIAL_INDEX="NO")
+    path.write_bytes(path.read_bytes()[:-200])
+    assert "[parcels]" in draft_layers_toml(path)
+
+
+def test_an_index_of_another_kind_is_made_anew(tmp_path, square):
+    path = shapefile(tmp_path, square, [b"a", b"b"])
+    index = bytearray(path.with_suffix(".shx").read_bytes())
+    index[:4] = b"\0\0\0\0"
+    path.with_suffix(".shx").write_bytes(index)
+    subjects, batch = read(path)
+    assert subjects.source.unusable == 0 and len(batch.features) == 2
+    assert ".shx" in said(subjects)
