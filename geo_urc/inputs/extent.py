@@ -12,6 +12,7 @@ from geo_urc.text import Text
 
 _MARGIN_DEG = 0.5
 _LOCAL_M = 100_000.0
+_CHINA_DEG = (70.0, 3.0, 140.0, 55.0)
 
 # EPSG:4509 is left out: its coordinates are those of EPSG:4548.
 _USUAL = (
@@ -125,6 +126,8 @@ def refuse_nameless(where: str, bounds: npt.ArrayLike) -> None:
         cause, fix = _nameless(codes, swapped=False)
     elif codes := candidates(y, x):
         cause, fix = _nameless(codes, swapped=True)
+    elif (boxes >= _CHINA_DEG[:2] * 2).all() and (boxes <= _CHINA_DEG[2:] * 2).all():
+        cause, fix = _nameless(["EPSG:4490"], swapped=False)  # a map of the country or a region
     elif max(abs(x), abs(y)) < _LOCAL_M:
         cause, fix = _LOCAL
     else:

@@ -264,7 +264,7 @@ def _without_place(found: Survey, plan: crs.Reprojection) -> dict[int, Text]:
     far = np.union1d(far, np.flatnonzero(crs.off_earth(plan.source, found.bounds)))
     boxes = found.bounds[far]
     lost = crs.off_earth(plan.source, boxes)
-    lost |= shapely.is_missing(plan.apply(shapely.box(*boxes.T)))
+    lost |= shapely.is_missing(plan.apply(np.asarray(shapely.box(*boxes.T), dtype=object)))
     return dict.fromkeys(found.bounded[far[lost]].tolist(), _NO_PLACE)
 
 

@@ -343,3 +343,17 @@ def test_an_index_of_another_kind_is_made_anew(tmp_path, square):
     subjects, batch = read(path)
     assert subjects.source.unusable == 0 and len(batch.features) == 2
     assert ".shx" in said(subjects)
+
+
+def test_a_map_of_the_country_without_a_system_is_in_degrees(tmp_path):
+    """The middle of China is not in Beijing, and yet these are no local metres."""
+    path = tmp_path / "a.shp"
+    boxes = [
+        shapely.box(80, 30, 90, 40),
+        shapely.box(100, 20, 110, 30),
+        shapely.box(116, 39, 117, 41),
+    ]
+    gpd.GeoDataFrame({"n": [1, 2, 3]}, geometry=boxes).to_file(path)
+    path.with_suffix(".prj").unlink(missing_ok=True)
+    with pytest.raises(LayerError, match="fit EPSG:4490"):
+        read_inputs(path)
