@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyproj
 from pyproj.exceptions import CRSError as UnknownCrs
+from pyproj.exceptions import ProjError
 
 from geo_urc.errors import CrsError, Problem
 from geo_urc.text import Text
@@ -82,7 +83,24 @@ def read_system(where: str, source: str | pyproj.CRS | None) -> pyproj.CRS:
                 ),
             )
         )
-    return crs.to_2d()
+    flat = crs.to_2d()
+    try:
+        conversion(geographic(flat), flat)
+    except ProjError as error:
+        raise CrsError(
+            Problem(
+                where,
+                Text(
+                    f"坐标系 {label(crs)} 的投影方法无法识别。",
+                    f"The system {label(crs)} has a projection that is not known.",
+                ),
+                Text(
+                    '请设置 crs = "EPSG:…"，米制坐标常用 EPSG:4548。',
+                    'Set crs = "EPSG:…", for metres usually EPSG:4548.',
+                ),
+            )
+        ) from error
+    return flat
 
 
 def geographic(crs: pyproj.CRS) -> pyproj.CRS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import struct
 import tomllib
@@ -357,3 +358,12 @@ def test_a_map_of_the_country_without_a_system_is_in_degrees(tmp_path):
     path.with_suffix(".prj").unlink(missing_ok=True)
     with pytest.raises(LayerError, match="fit EPSG:4490"):
         read_inputs(path)
+
+
+def test_a_projection_that_nobody_knows_is_named(tmp_path, square, layers_toml):
+    path = shapefile(tmp_path, square, [b"x"])
+    prj = path.with_suffix(".prj")
+    prj.write_text(re.sub(r'PROJECTION\["[^"]*"\]', 'PROJECTION["Gauss_Kru=er"]', prj.read_text()))
+    with pytest.raises(LayerError, match=r"projection that is not known.*Set crs"):
+        read_inputs(path)
+    read(path, layers=layers_toml('[parcels]\ncrs = "EPSG:4548"'))
