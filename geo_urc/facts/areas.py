@@ -7,6 +7,7 @@ every vertex. A piece that fills its whole cell answers by its box alone.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
@@ -53,6 +54,150 @@ class Depth(NamedTuple):
     straddles: npt.NDArray[np.bool_]
 
 
+@dataclass(frozen=True)
+class Meeting:
+    """How subjects meet the pieces of areas; what follows from it is worked out once.
+
+    Attributes
+    ----------
+    areas, geometry
+        Areas and subjects.
+    row, piece
+        Pairs that touch or share area, sorted by subject.
+    whole
+        The piece holds the whole subject.
+    """
+
+    areas: Areas
+    geometry: Geometries
+    row: Ints
+    piece: Ints
+    whole: npt.NDArray[np.bool_]
+
+    @cached_property
+    def area(self) -> Floats:
+        """Area of each subject."""
+        return shapely.area(self.geometry)
+
+    @cached_property
+    def parts(self) -> Geometries:
+        """What each pair shares, for the pairs whose piece does not hold the whole subject."""
+        row, piece = self.row[~self.whole], self.piece[~self.whole]
+        return shapely.intersection(self.geometry[row], self.areas.pieces[piece])
+
+    def overlaps(self) -> Overlaps:
+        """Return the exact shared area of each subject with each feature.
+
+        Touching along an edge is no overlap. A point has size 1 where a feature holds it
+        or its edge runs through it.
+        """
+        area, row = self.area, self.row
+        width = np.int64(len(self.areas.geometry))
+        size = np.where(self.whole, area[row], 0.0)
+        size[~self.whole] = shapely.area(self.parts)
+        size[area[row] == 0] = 1.0
+
+        shared = size > 0
+        key = row[shared] * width + self.areas.owner[self.piece[shared]]
+        pair, place = np.unique(key, return_inverse=True)
+        total = np.bincount(place, size[shared], len(pair))
+        row, feature = pair // width, pair % width
+        limit = np.where(area[row] == 0, 1.0, area[row])
+        full = total >= limit * (1 - AREA_TOLERANCE)
+        return Overlaps(row, feature, np.where(full, limit, total))
+
+    def union_overlap(self) -> tuple[Floats, Floats]:
+        """Return area and outline of each subject's overlap with all features together."""
+        row, whole, area = self.row, self.whole, self.area
+        shared, outline = np.zeros(len(area)), np.zeros(len(area))
+        held = np.unique(row[whole])
+        shared[held], outline[held] = area[held], shapely.length(self.geometry[held])
+        rest = ~np.isin(row[~whole], held)
+        row, part = row[~whole][rest], self.parts[rest]
+        alone = np.bincount(row, minlength=len(area))[row] == 1
+        shared[row[alone]] = shapely.area(part[alone])
+        outline[row[alone]] = shapely.length(part[alone])
+        row, part = row[~alone], part[~alone]
+        for a, b in runs(row):
+            union = shapely.union_all(part[a:b])
+            shared[row[a]], outline[row[a]] = union.area, union.length
+        full = shared >= area * (1 - AREA_TOLERANCE)
+        return np.where(full, area, shared), outline
+
+    def depth(self, band_m: float, search_m: float) -> Depth:
+        """Return how deep inside or how far outside the union of the areas subjects lie.
+
+        A subject may be of any kind; None gives NaN and no state.
+
+        Parameters
+        ----------
+        band_m
+            Accuracy of the position of subject against area.
+        search_m
+            Beyond this distance a subject is outside and its depth NaN.
+
+        Examples
+        --------
+        >>> park = Areas(np.array([shapely.box(0, 0, 100, 100)], dtype=object))
+        >>> plots = np.array([shapely.box(10, 10, 20, 20), shapely.box(90, 40, 120, 60),
+        ...                   shapely.box(103, 0, 110, 9)], dtype=object)
+        >>> found = park.meet(plots).depth(band_m=1.0, search_m=1000.0)
+        >>> found.depth_m.tolist(), found.straddles.tolist()
+        ([10.0, -20.0, -3.0], [False, True, False])
+        """
+        geometry, areas = self.geometry, self.areas
+        n = len(geometry)
+        depth = np.full(n, np.nan)
+        inside, straddles = np.zeros(n, bool), np.zeros(n, bool)
+        outside = ~shapely.is_missing(geometry)
+        if not len(areas):
+            return Depth(depth, inside, outside, straddles)
+        metres = self._distance(search_m)
+        found = np.isfinite(metres)
+        depth[found] = -metres[found]
+        near = np.flatnonzero((metres < band_m) | (metres == 0))
+        outside[near] = False
+        if len(near):
+            deep_in, out_m = areas.corners(geometry[near], band_m)
+            astride = deep_in & (out_m >= max(band_m, NOISE_M))
+            straddles[near[astride]] = True
+            depth[near[astride]] = -out_m[astride]
+            rest = near[~astride]
+            depth[rest], inside[rest], straddles[rest] = areas.settle(
+                geometry[rest], metres[rest], band_m
+            )
+            if band_m == 0:  # without any doubt, what is neither in nor astride is out
+                outside[rest] = ~inside[rest] & ~straddles[rest]
+        return Depth(depth, inside, outside, straddles)
+
+    def _distance(self, search_m: float) -> Floats:
+        """Return the distance to the nearest piece; +inf beyond the search.
+
+        No piece is nearer than its box is: once one has been measured, few others can be.
+        """
+        metres = np.full(len(self.geometry), np.inf)
+        metres[self.row] = 0.0
+        apart = np.flatnonzero(~shapely.is_missing(self.geometry) & (metres > 0))
+        box = shapely.bounds(self.geometry[apart])
+        about = shapely.box(*(box + search_m * np.array([-1, -1, 1, 1])).T)
+        row, piece = self.areas.tree.query(about)
+        cell = self.areas.boxes[piece]
+        gap = np.maximum(cell[:, :2] - box[row, 2:], box[row, :2] - cell[:, 2:])
+        least = np.hypot(*np.maximum(gap, 0.0).T)
+
+        def measure(pairs: Ints) -> None:
+            subject = apart[row[pairs]]
+            found = shapely.distance(self.areas.pieces[piece[pairs]], self.geometry[subject])
+            np.minimum.at(metres, subject, found)
+
+        order = np.lexsort((least, row))
+        nearest = order[np.diff(row[order], prepend=-1) != 0]
+        measure(nearest)
+        others = np.setdiff1d(order, nearest)
+        measure(others[least[others] < metres[apart[row[others]]]])
+        return np.where(metres <= search_m, metres, np.inf)
+
+
 class Areas:
     """An area layer prepared for questions.
 
@@ -91,50 +236,8 @@ class Areas:
     def __len__(self) -> int:
         return len(self.usable)
 
-    def overlaps(self, geometry: Geometries) -> Overlaps:
-        """Return the exact shared area of each subject with each feature.
-
-        Touching along an edge is no overlap. A point has size 1 where a feature holds it
-        or its edge runs through it.
-        """
-        area = shapely.area(geometry)
-        row, piece, whole = self._meet(geometry)
-        size = np.where(whole, area[row], 0.0)
-        cut = np.flatnonzero(~whole)
-        size[cut] = shapely.area(shapely.intersection(geometry[row[cut]], self.pieces[piece[cut]]))
-        size[area[row] == 0] = 1.0
-
-        shared = size > 0
-        key = row[shared] * np.int64(len(self.geometry)) + self.owner[piece[shared]]
-        pair, place = np.unique(key, return_inverse=True)
-        total = np.bincount(place, size[shared], len(pair))
-        row, feature = pair // len(self.geometry), pair % len(self.geometry)
-        limit = np.where(area[row] == 0, 1.0, area[row])
-        full = total >= limit * (1 - AREA_TOLERANCE)
-        return Overlaps(row, feature, np.where(full, limit, total))
-
-    def union_overlap(self, geometry: Geometries) -> tuple[Floats, Floats]:
-        """Return area and outline of each subject's overlap with all features together."""
-        n, area = len(geometry), shapely.area(geometry)
-        row, piece, whole = self._meet(geometry)
-        shared, outline = np.zeros(n), np.zeros(n)
-        shared[row[whole]], outline[row[whole]] = (
-            area[row[whole]],
-            shapely.length(geometry)[row[whole]],
-        )
-        done = np.zeros(n, bool)
-        done[row[whole]] = True
-        rest = ~done[row]
-        row, piece = row[rest], piece[rest]
-        part = shapely.intersection(geometry[row], self.pieces[piece])
-        for a, b in runs(row):
-            union = shapely.union_all(part[a:b]) if b - a > 1 else part[a]
-            shared[row[a]], outline[row[a]] = union.area, union.length
-        full = shared >= area * (1 - AREA_TOLERANCE)
-        return np.where(full, area, shared), outline
-
-    def _meet(self, geometry: Geometries) -> tuple[Ints, Ints, npt.NDArray[np.bool_]]:
-        """Return subject, piece and "the piece holds the whole subject", sorted by subject."""
+    def meet(self, geometry: Geometries) -> Meeting:
+        """Return how subjects meet the areas, for all that may be asked of it."""
         row, piece = self.tree.query(geometry)
         order = np.lexsort((piece, row))
         row, piece = row[order], piece[order]
@@ -147,63 +250,21 @@ class Areas:
         keep[open_[met]] = True
         open_ = open_[met]
         whole[open_] = shapely.covers(self.pieces[piece[open_]], geometry[row[open_]])
-        return row[keep], piece[keep], whole[keep]
+        return Meeting(self, geometry, row[keep], piece[keep], whole[keep])
+
+    def overlaps(self, geometry: Geometries) -> Overlaps:
+        """Return the exact shared area of each subject with each feature."""
+        return self.meet(geometry).overlaps()
+
+    def union_overlap(self, geometry: Geometries) -> tuple[Floats, Floats]:
+        """Return area and outline of each subject's overlap with all features together."""
+        return self.meet(geometry).union_overlap()
 
     def depth(self, geometry: Geometries, band_m: float, search_m: float) -> Depth:
-        """Return how deep inside or how far outside the union of the areas subjects lie.
+        """Return how deep inside or how far outside the union of the areas subjects lie."""
+        return self.meet(geometry).depth(band_m, search_m)
 
-        Parameters
-        ----------
-        geometry
-            Subjects of any kind; None gives NaN and no state.
-        band_m
-            Accuracy of the position of subject against area.
-        search_m
-            Beyond this distance a subject is outside and its depth NaN.
-
-        Examples
-        --------
-        >>> park = Areas(np.array([shapely.box(0, 0, 100, 100)], dtype=object))
-        >>> plots = np.array([shapely.box(10, 10, 20, 20), shapely.box(90, 40, 120, 60),
-        ...                   shapely.box(103, 0, 110, 9)], dtype=object)
-        >>> found = park.depth(plots, band_m=1.0, search_m=1000.0)
-        >>> found.depth_m.tolist(), found.straddles.tolist()
-        ([10.0, -20.0, -3.0], [False, True, False])
-        """
-        n = len(geometry)
-        depth = np.full(n, np.nan)
-        inside, straddles = np.zeros(n, bool), np.zeros(n, bool)
-        outside = ~shapely.is_missing(geometry)
-        if not len(self):
-            return Depth(depth, inside, outside, straddles)
-        metres = self._distance(geometry, search_m)
-        found = np.isfinite(metres)
-        depth[found] = -metres[found]
-        near = np.flatnonzero((metres < band_m) | (metres == 0))
-        outside[near] = False
-        if len(near):
-            deep_in, out_m = self._corners(geometry[near], band_m)
-            astride = deep_in & (out_m >= max(band_m, NOISE_M))
-            straddles[near[astride]] = True
-            depth[near[astride]] = -out_m[astride]
-            rest = near[~astride]
-            depth[rest], inside[rest], straddles[rest] = self._settle(
-                geometry[rest], metres[rest], band_m
-            )
-            if band_m == 0:  # without any doubt, what is neither in nor astride is out
-                outside[rest] = ~inside[rest] & ~straddles[rest]
-        return Depth(depth, inside, outside, straddles)
-
-    def _distance(self, geometry: Geometries, search_m: float) -> Floats:
-        """Return the distance to the nearest piece; +inf beyond the search."""
-        x0, y0, x1, y1 = shapely.bounds(geometry).T
-        about = shapely.box(x0 - search_m, y0 - search_m, x1 + search_m, y1 + search_m)
-        row, piece = self.tree.query(about)
-        metres = np.full(len(geometry), np.inf)
-        np.minimum.at(metres, row, shapely.distance(self.pieces[piece], geometry[row]))
-        return np.where(metres <= search_m, metres, np.inf)
-
-    def _corners(self, geometry: Geometries, band_m: float) -> tuple[npt.NDArray[np.bool_], Floats]:
+    def corners(self, geometry: Geometries, band_m: float) -> tuple[npt.NDArray[np.bool_], Floats]:
         """Return whether a vertex lies deep inside, and how far the farthest lies outside.
 
         Deep is deeper than the band. Most subjects astride an edge are told by these alone.
@@ -241,7 +302,7 @@ class Areas:
         close[self.edges.query(points, predicate="dwithin", distance=band_m)[0]] = True
         return close
 
-    def _settle(
+    def settle(
         self, geometry: Geometries, metres: Floats, band_m: float
     ) -> tuple[Floats, npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
         """Return depth, inside and straddles of subjects that touch or nearly touch."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -46,6 +46,14 @@ class Outlines:
         last[self.start[1:] - 1] = True
         return last
 
+    def in_order(self) -> Outlines:
+        """Return the same rings sorted by polygon."""
+        order = np.argsort(self.row, kind="stable")
+        size = np.diff(self.start)[order]
+        start = np.concatenate([[0], np.cumsum(size)])
+        vertices = _ranges(self.start[order], size)
+        return Outlines(self.xy[vertices], start, self.row[order], self.sign[order], self.n)
+
     def pick(self, rows: Ints) -> Outlines:
         """Return the outlines of ``rows``, numbered by their place there; may repeat."""
         counts = np.bincount(self.row, minlength=self.n)
@@ -67,6 +75,27 @@ def outlines(geometry: Geometries) -> Outlines:
     >>> outlines(np.array([None, square], dtype=object)).row.tolist()
     [1]
     """
+    polygon = shapely.get_type_id(geometry) == shapely.GeometryType.POLYGON
+    simple = polygon & (shapely.get_num_interior_rings(geometry) == 0)
+    plain, others = np.flatnonzero(simple), np.flatnonzero(~simple)
+    xy, ring = shapely.get_coordinates(geometry[plain], return_index=True)
+    drawn = np.bincount(ring, minlength=len(plain))
+    found = _joined(xy, drawn[drawn > 0], plain[drawn > 0], np.ones(len(plain), bool)[drawn > 0])
+    if not len(others):
+        return replace(found, n=len(geometry))
+    rest = _rings(geometry[others])
+    both = Outlines(
+        np.concatenate([found.xy, rest.xy]),
+        np.concatenate([found.start, found.start[-1] + rest.start[1:]]),
+        np.concatenate([found.row, others[rest.row]]),
+        np.concatenate([found.sign, rest.sign]),
+        len(geometry),
+    )
+    return both.in_order()
+
+
+def _rings(geometry: Geometries) -> Outlines:
+    """Return the outlines of polygons with holes or several parts, and of anything else."""
     parts, row_of_part = shapely.get_parts(geometry, return_index=True)
     polygon = shapely.get_type_id(parts) == shapely.GeometryType.POLYGON
     parts, row_of_part = parts[polygon], row_of_part[polygon]
@@ -75,11 +104,13 @@ def outlines(geometry: Geometries) -> Outlines:
     shell[1:] = part_of_ring[1:] != part_of_ring[:-1]
     xy, ring_of_vertex = shapely.get_coordinates(rings, return_index=True)
     size = np.bincount(ring_of_vertex, minlength=len(rings)) if len(rings) else np.empty(0, int)
+    return _joined(xy, size, row_of_part[part_of_ring], shell)
+
+
+def _joined(xy: Floats, size: Ints, row: Ints, shell: npt.NDArray[np.bool_]) -> Outlines:
     start = np.concatenate([[0], np.cumsum(size)]).astype(np.intp)
-    turn = np.sign(_signed_area(xy, start))
-    return Outlines(
-        xy, start, row_of_part[part_of_ring], np.where(shell, 1.0, -1.0) * turn, len(geometry)
-    )
+    sign = np.where(shell, 1.0, -1.0) * np.sign(_signed_area(xy, start))
+    return Outlines(xy, start, row, sign, len(row))
 
 
 def no_outlines(n: int) -> Outlines:

@@ -119,8 +119,8 @@ class Reprojection:
         a coordinate that has no place in the target system (not finite, beyond the poles)
         comes out as None.
         """
-        flat = shapely.force_2d(np.array(geometry, dtype=object))
-        if self._is_identity:
+        flat = _flat(geometry)
+        if self.is_identity:
             return flat
         if self._bends:
             longest = _LONGEST_EDGE_DEG.get(self.datum, _LONGEST_PLAIN_EDGE_DEG)
@@ -130,7 +130,7 @@ class Reprojection:
 
     def apply_xy(self, x: npt.ArrayLike, y: npt.ArrayLike) -> tuple[Numbers, Numbers]:
         """Return point coordinates in the target system; NaN or inf where there are none."""
-        if self._is_identity:
+        if self.is_identity:
             return np.array(x, np.float64), np.array(y, np.float64)
         lon, lat = self._unproject(x, y)
         if self.datum in SHIFTED:
@@ -144,8 +144,8 @@ class Reprojection:
         in the source's, long ones are split first, so that they run within 1 cm of where the
         target draws them. What has no place in the source's system comes out as None.
         """
-        flat = shapely.force_2d(np.array(geometry, dtype=object))
-        if self._is_identity:
+        flat = _flat(geometry)
+        if self.is_identity:
             return flat
         if self._bends:
             flat = _split_long_edges(flat, _LONGEST_PLAIN_EDGE_DEG * _METRES_A_DEGREE)
@@ -163,13 +163,14 @@ class Reprojection:
         """
         if self.datum not in SHIFTED:
             return geometry
-        flat = shapely.force_2d(np.array(geometry, dtype=object))
+        flat = _flat(geometry)
         xy, index = shapely.get_coordinates(flat, return_index=True)
         lon, lat = self._unproject(xy[:, 0], xy[:, 1])
         return _with_coordinates(flat, index, *shift(lon, lat, cast(Datum, self.datum), "cgcs2000"))
 
     @property
-    def _is_identity(self) -> bool:
+    def is_identity(self) -> bool:
+        """Whether coordinates stay what they are."""
         return self.datum not in SHIFTED and _equal(self.source, self.target)
 
     @property
@@ -187,6 +188,14 @@ class Reprojection:
         if self.source.is_geographic:
             return at
         return conversion(self.source, geographic(self.source)).transform(*at)
+
+
+def _flat(geometry: Geometries) -> Geometries:
+    """Return a copy of the array whose geometries have neither heights nor measures."""
+    flat = np.array(geometry, dtype=object)
+    solid = shapely.has_z(flat) | shapely.has_m(flat)
+    flat[solid] = shapely.force_2d(flat[solid])
+    return flat
 
 
 def plan(

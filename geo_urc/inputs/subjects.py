@@ -111,11 +111,16 @@ class FileSubjects:
             role=self.role,
             ids=to_objects(self.ids.slice(first_id, len(geometry))),
             names=fields.get("name", np.full(len(geometry), None, object)),
-            geometry=_valid(self.reprojection.apply(geometry)),
+            geometry=self._projected(geometry),
             fields=fields,
             accuracy_m=self.accuracy_m,
         )
         return Batch(features, columns, wkb, raw)
+
+    def _projected(self, geometry: Geometries) -> Geometries:
+        """Return valid geometries in the evaluation system."""
+        there = self.reprojection.apply(geometry)
+        return there if self.reprojection.is_identity else _valid(there)
 
     def _output(
         self,

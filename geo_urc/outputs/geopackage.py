@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from geo_urc.errors import OutputError, Problem
@@ -18,7 +19,7 @@ from geo_urc.outputs.labels import column_title, rule_label
 from geo_urc.outputs.qgis_style import style_qml
 from geo_urc.results import LayerInfo
 from geo_urc.text import Lang, Text
-from geo_urc.wkb import promote
+from geo_urc.wkb import one_ring_polygons, promote
 
 VERSION = "1.2"
 """The newest version that QGIS 3.22 opens without a warning."""
@@ -215,10 +216,12 @@ def _refuse_unreadable(wkb: pa.Array, before: int, where: str) -> None:
     """
     import shapely
 
+    rows = np.flatnonzero(~one_ring_polygons(wkb))
+    wkb = wkb.take(pa.array(rows))
     shapes = shapely.from_wkb(wkb.to_numpy(zero_copy_only=False), on_invalid="ignore")
     unread = shapely.is_missing(shapes) & wkb.is_valid().to_numpy(zero_copy_only=False)
     if unread.any():
-        record = before + int(unread.argmax()) + 1
+        record = before + int(rows[unread.argmax()]) + 1
         raise OutputError(
             Problem(
                 where,

@@ -40,11 +40,11 @@ def depth(ctx: Context, *, layer: str, kind: str | None = None) -> Fact:
         mine, nameless = kinds == kind, is_empty(kinds)
     geometry, band = ctx.features.geometry, band_m(ctx, found)
     areas = ctx.shared(("areas", layer, kind), lambda: Areas(geometry_where(found, mine)))
-    got = areas.depth(geometry, band, SEARCH_M)
+    met = ctx.once(("areas", layer, kind), lambda: areas.meet(geometry))
+    got = met.depth(band, SEARCH_M)
 
-    close = np.flatnonzero(ctx.placed & ~got.outside)
-    pairs = areas.overlaps(geometry[close])
-    names = joined(close[pairs.row], called(found)[pairs.feature], len(ctx))
+    pairs = met.overlaps()
+    names = joined(pairs.row, called(found)[pairs.feature], len(ctx))
     uncovered = ctx.placed & ~got.inside & (ctx.room_m(found) < 0)
     missing = {**unplaced(ctx), "outside_coverage": uncovered}
     if (mine & (shapely.area(found.features.geometry) == 0)).any():  # a point has no extent
@@ -69,7 +69,8 @@ def share_in(ctx: Context, *, layer: str) -> Fact:
     if isinstance(found := layer_or_gap(ctx, layer), Fact):
         return found
     areas = ctx.shared(("areas", layer, None), lambda: Areas(found.features.geometry))
-    inside, outline = areas.union_overlap(ctx.features.geometry)
+    met = ctx.once(("areas", layer, None), lambda: areas.meet(ctx.features.geometry))
+    inside, outline = met.union_overlap()
     size = shapely.area(ctx.features.geometry)
     share = np.where(ctx.placed, divided(inside, size), np.nan)
     more = Bound("high", np.where(ctx.room_m(found) < 0, 1.0, share), "outside_coverage")
