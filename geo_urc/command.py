@@ -66,7 +66,7 @@ class Command:
         rules = [start / path for path in self.rules]
         return rulebook_with(rules, self.settings, layers, self.only).as_of(self.as_of)
 
-    def inputs(self, start: Path = Path()) -> Inputs:
+    def inputs(self, start: Path = Path(), workers: int = 1) -> Inputs:
         """Read the parcels and layers."""
         return read_inputs(
             self.parcels,
@@ -74,6 +74,7 @@ class Command:
             evaluation_crs=self.crs,
             strict=self.strict,
             start=start,
+            workers=workers,
         )
 
     def record(self, start: Path = Path()) -> dict[str, Any]:

@@ -37,6 +37,9 @@ class GeoUrcError(Exception):
         )
         super().__init__("\n".join(p.to("en") for p in self.problems))
 
+    def __reduce__(self) -> tuple[type[GeoUrcError], tuple[tuple[Problem, ...]]]:
+        return type(self), (self.problems,)
+
     def to(self, lang: Lang) -> str:
         """Return the whole message in one language, a line per problem."""
         return "\n".join(p.to(lang) for p in self.problems)

@@ -45,6 +45,8 @@ class Request:
         The date that the run speaks for; goes into every file instead of the clock.
     command
         What the run was asked for, as data for its record.
+    workers
+        Processes that work out the parcels.
     """
 
     out: Path
@@ -55,10 +57,16 @@ class Request:
     overwrite: bool = False
     strict: bool = False
     command: Mapping[str, Any] | None = None
+    workers: int = 1
 
 
 def request_for(
-    command: Command, out: Path, start: Path = Path(), *, overwrite: bool = False
+    command: Command,
+    out: Path,
+    start: Path = Path(),
+    *,
+    overwrite: bool = False,
+    workers: int = 1,
 ) -> Request:
     """Return what a command is to leave behind in a folder.
 
@@ -76,6 +84,7 @@ def request_for(
         overwrite,
         command.strict,
         command.record(start),
+        workers,
     )
 
 
@@ -87,7 +96,7 @@ def run(inputs: Inputs, book: Rulebook, request: Request) -> dict[str, Any]:
     OutputError
         The folder is in the way or cannot be written; an earlier result is untouched.
     """
-    screening = Screening(inputs, book, request.strict)
+    screening = Screening(inputs, book, request.strict, request.workers)
     with staged(request.out, overwrite=request.overwrite) as folder:
         wanted = [name for name in FORMATS if name in request.formats and "gpkg" in request.outputs]
         single = wanted == ["gpkg"] and set(request.outputs) == {"gpkg"}

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain, islice
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +20,7 @@ from geo_urc.facts.questions.walking import Roads, roads_of
 from geo_urc.inputs.table import Batch, Inputs, Layer, SourceRecord
 from geo_urc.policy import model
 from geo_urc.policy.rulebook import Rulebook
+from geo_urc.processes import in_turn
 from geo_urc.results import GEOMETRY, Column, ContextLayer, LayerInfo, Results
 from geo_urc.roles import roles
 from geo_urc.text import Text
@@ -92,13 +95,22 @@ class Concerned:
     open: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
 
-    def add(self, outcome: Outcome) -> None:
-        """Count the subjects of a batch."""
-        self.matched += int((outcome.state == Verdict.ELIGIBLE).sum())
-        self.open += int(_open(outcome).sum())
-        for code, mask in _why_open(outcome):
-            if mask.any():
-                self.reasons[code] += int(mask.sum())
+    def add(self, more: Concerned) -> None:
+        """Add the numbers of further subjects."""
+        self.matched += more.matched
+        self.open += more.open
+        self.reasons.update(more.reasons)
+
+
+class Finished(NamedTuple):
+    """The rows of a batch as they are written, and what they add to the counts.
+
+    ``verdicts`` holds rule → verdict → number, ``concerned`` procedural rule → numbers.
+    """
+
+    rows: pa.RecordBatch
+    verdicts: Mapping[str, Counter[str]]
+    concerned: Mapping[str, Concerned]
 
 
 @dataclass
@@ -107,6 +119,8 @@ class Screening:
 
     Attributes
     ----------
+    workers
+        Processes that work out the parcels.
     counts
         Role → rule → verdict → number of subjects so far.
     concerned
@@ -116,6 +130,7 @@ class Screening:
     inputs: Inputs
     book: Rulebook
     strict: bool = False
+    workers: int = 1
     counts: dict[str, dict[str, Counter[str]]] = field(default_factory=dict)
     concerned: dict[str, dict[str, Concerned]] = field(default_factory=dict)
 
@@ -151,20 +166,46 @@ class Screening:
         return plans
 
     def batches(self, role: str) -> Iterator[pa.RecordBatch]:
-        """Yield the finished rows of a subject role in input order, and count verdicts."""
+        """Return the finished rows of a subject role in input order; verdicts are counted.
+
+        The first batch is worked out here and at once. It builds the indexes of the layers, which
+        the processes for the others then have without building them again.
+        """
         plan = self.plans[role]
-        counts = {rule.id: Counter[str]() for rule in plan.rules}
-        self.counts[role] = counts
-        self.concerned[role] = {rule.id: Concerned() for rule in plan.concerns}
-        for batch, evaluation in self._evaluations(role):
-            arrays = [self._array(plan, c, batch, evaluation) for c in plan.info.columns]
-            for rule in plan.rules:
-                word, number = np.unique(evaluation.outcome(rule.id).state, return_counts=True)
-                for state, n in zip(word, number, strict=True):
-                    counts[rule.id][Verdict(state).word] += int(n)
-            for rule in plan.concerns:
-                self.concerned[role][rule.id].add(evaluation.concern(rule.id))
-            yield pa.RecordBatch.from_arrays(arrays, schema=plan.schema)
+        verdicts = {rule.id: Counter[str]() for rule in plan.rules}
+        concerned = {rule.id: Concerned() for rule in plan.concerns}
+        self.counts[role], self.concerned[role] = verdicts, concerned
+        parcels = self.inputs.parcels
+        if role == parcels.role:
+            begun = [self.finished(plan, batch) for batch in islice(parcels.batches(), 1)]
+            more = parcels.count > len(begun[0].rows) if begun else False
+            rest = in_turn(self._parcels, self.workers if more else 1, first=1)
+        else:
+            begun, rest = [self._layer(plan, role)], iter(())
+
+        def counted() -> Iterator[pa.RecordBatch]:
+            for done in chain(begun, rest):
+                for rule, found in done.verdicts.items():
+                    verdicts[rule].update(found)
+                for rule, numbers in done.concerned.items():
+                    concerned[rule].add(numbers)
+                yield done.rows
+
+        return counted()
+
+    def finished(self, plan: SubjectPlan, batch: Batch) -> Finished:
+        """Return the rows of a batch of parcels."""
+        done = Evaluation(batch.features, self.scene, self.inputs.parcels.datum_known)
+        return self._finished(plan, batch, done)
+
+    def _parcels(self, first: int, step: int) -> Iterator[Finished]:
+        parcels = self.inputs.parcels
+        plan = self.plans[parcels.role]
+        for batch in parcels.batches(first=first, step=step):
+            yield self.finished(plan, batch)
+
+    def _layer(self, plan: SubjectPlan, role: str) -> Finished:
+        return self._finished(plan, self.inputs.layers[role].batch, self.scene.evaluation_of(role))
 
     def results(self) -> Results:
         """Return the whole run in memory."""
@@ -195,13 +236,13 @@ class Screening:
 
     # --- one batch ----------------------------------------------------------------------------
 
-    def _evaluations(self, role: str) -> Iterator[tuple[Batch, Evaluation]]:
-        parcels = self.inputs.parcels
-        if role != parcels.role:
-            yield self.inputs.layers[role].batch, self.scene.evaluation_of(role)
-            return
-        for batch in parcels.batches():
-            yield batch, Evaluation(batch.features, self.scene, parcels.datum_known)
+    def _finished(self, plan: SubjectPlan, batch: Batch, done: Evaluation) -> Finished:
+        arrays = [self._array(plan, column, batch, done) for column in plan.info.columns]
+        return Finished(
+            pa.RecordBatch.from_arrays(arrays, schema=plan.schema),
+            {rule.id: _counted(done.outcome(rule.id)) for rule in plan.rules},
+            {rule.id: _concern(done.concern(rule.id)) for rule in plan.concerns},
+        )
 
     def _array(self, plan: SubjectPlan, column: Column, batch: Batch, done: Evaluation) -> pa.Array:
         """Return one column of the output for a batch."""
@@ -325,6 +366,22 @@ def _taken_as_it_is(
         return pa.types.is_string(kind) or pa.types.is_large_string(kind)
     number = pa.types.is_floating(kind) or pa.types.is_integer(kind)
     return number and describe.fact_unit(book, role, name) != "yes_no"
+
+
+def _counted(outcome: Outcome) -> Counter[str]:
+    """Return verdict → number of subjects."""
+    numbers = np.bincount(outcome.state, minlength=len(Verdict))
+    return Counter({v.word: int(numbers[v]) for v in Verdict if numbers[v]})
+
+
+def _concern(outcome: Outcome) -> Concerned:
+    """Return how many subjects a procedural rule concerns."""
+    reasons = {code: int(mask.sum()) for code, mask in _why_open(outcome)}
+    return Concerned(
+        matched=int((outcome.state == Verdict.ELIGIBLE).sum()),
+        open=int(_open(outcome).sum()),
+        reasons=Counter({code: number for code, number in reasons.items() if number}),
+    )
 
 
 def _open(outcome: Outcome) -> Mask:

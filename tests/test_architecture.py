@@ -17,6 +17,7 @@ PACKAGE = Path(geo_urc.__file__).parent
 ARROW = [
     {"text", "safe_text"},
     {"errors", "resources", "results", "verdicts", "wkb"},
+    {"processes"},
     {"roles", "tables", "concerns"},
     {"policy", "inputs"},
     {"facts"},

@@ -77,6 +77,7 @@ def demo(out: Path, lang: Lang, debug: bool) -> int:
 @click.option("--format", "formats", default="gpkg", show_default=True, help="gpkg,parquet,csv")
 @options.overwrite
 @options.strict
+@options.workers
 @options.shared(options.lang, options.debug)
 def screen(
     parcels: str,
@@ -91,6 +92,7 @@ def screen(
     formats: str,
     overwrite: bool,
     strict: bool,
+    workers: int | None,
     lang: Lang,
     debug: bool,
 ) -> int:
@@ -112,7 +114,7 @@ def screen(
         strict,
         lang,
     )
-    inputs = _screen(asked, out, overwrite=overwrite)
+    inputs = _screen(asked, out, overwrite=overwrite, workers=workers)
 
     return SET_ASIDE if anything_set_aside(inputs) else DONE
 
@@ -541,17 +543,19 @@ def _asks_for_english(arguments: Sequence[str]) -> bool:
     return any(a == "--lang=en" or (a == "--lang" and b == "en") for a, b in pairs)
 
 
-def _screen(asked: Command, out: Path, *, overwrite: bool) -> Inputs:
+def _screen(asked: Command, out: Path, *, overwrite: bool, workers: int | None = None) -> Inputs:
     """Read, screen, write, and print the summary; return the inputs."""
     from geo_urc.cli import listing
     from geo_urc.outputs.staging import ready
+    from geo_urc.processes import default_workers
     from geo_urc.run import request_for, run
 
     start = asked.start()
     book = asked.book(start)
     ready(out, overwrite=overwrite)  # say so before the long work
-    inputs = asked.inputs(start)
-    request = request_for(asked, out, start, overwrite=overwrite)
+    workers = default_workers() if workers is None else workers
+    inputs = asked.inputs(start, workers)
+    request = request_for(asked, out, start, overwrite=overwrite, workers=workers)
     record = run(inputs, book, request)
     listing.summary(record, request, asked.lang)
     return inputs

@@ -12,6 +12,7 @@ import click
 # --rules --set       screen sweep check price rules
 # --as-of --strict    screen sweep price (--as-of: rules)
 # --only --crs …      screen sweep
+# --workers           screen
 # --lang              all
 # --debug             all
 
@@ -57,6 +58,12 @@ strict = click.option(
     "--strict",
     is_flag=True,
     help="覆盖范围和坐标基准的假定一律作资料不足 / what is only assumed gives unknown",
+)
+workers = click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="并行进程数，默认等于可用的核数 / processes, as many as there are cores by default (Linux)",
 )
 debug = click.option(
     "--debug", is_flag=True, help="出错时显示调用栈 / show the traceback of an error"

@@ -39,6 +39,7 @@ def read_inputs(
     main_role: str = "parcels",
     table_will_do: bool = False,
     start: Path = Path(),
+    workers: int = 1,
 ) -> Inputs:
     """Read the parcels and the layers of a run.
 
@@ -64,6 +65,8 @@ def read_inputs(
     start : Path
         Folder that a relative path of the parcels starts from; paths of layers start from
         their LAYERS.toml.
+    workers : int
+        Processes that look at the parcels.
 
     Raises
     ------
@@ -87,6 +90,7 @@ def read_inputs(
             evaluation_crs=evaluation_crs,
             strict=strict,
             main=True,
+            workers=workers,
         )
     found: dict[str, Layer] = {}
     rasters: dict[str, Raster] = {}

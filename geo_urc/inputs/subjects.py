@@ -63,21 +63,28 @@ class FileSubjects:
     def _promoted(self) -> bool:
         return len(self.findings.type_ids) > 1 and self.geometry_type.startswith("Multi")
 
-    def batches(self, rows: int = 32_768) -> Iterator[Batch]:
-        """Yield all subjects in input order, about ``rows`` at a time.
+    def batches(self, rows: int = 32_768, first: int = 0, step: int = 1) -> Iterator[Batch]:
+        """Yield subjects in input order, about ``rows`` at a time.
+
+        Parameters
+        ----------
+        rows
+            Records of the file that make a batch; fewer where some are set aside.
+        first, step
+            Only the batches number ``first``, ``first + step`` … are made of what is read.
 
         Raises
         ------
         LayerError
             If the file no longer holds as many records as when it was surveyed.
         """
+        kept = self.findings.kept
         record = given = 0
-        for records in self.file.records(rows, None):
-            batch = self._batch(records, record, given)
+        for number, records in enumerate(self.file.records(rows, None)):
+            if number >= first and (number - first) % step == 0:
+                yield self._batch(records, record, given)
+            given += int(kept[record : record + len(records.wkb)].sum())
             record += len(records.wkb)
-            given += len(batch.features)
-            if len(batch.features):
-                yield batch
         if record != self.findings.count:
             what = Text("读取期间文件有变化。", "changed while it was being read.")
             fix = Text("请重新运行。", "Run again.")
@@ -154,6 +161,7 @@ def open_subjects(
     evaluation_crs: str,
     strict: bool = False,
     main: bool = False,
+    workers: int = 1,
 ) -> FileSubjects:
     """Survey a file and return its features as subjects.
 
@@ -169,7 +177,7 @@ def open_subjects(
     """
     where = f"{role.id} ({file.path})"
     bindings = bind(role, entry, file.schema.names, where)
-    file, found = _surveyed(file, role, bindings, entry, where, main)
+    file, found = _surveyed(file, role, bindings, entry, where, main, workers)
 
     _refuse_if_nothing_is_left(found, where)
     system = evaluation_crs if file.placeless else _system(file, entry, found)
@@ -229,11 +237,18 @@ def open_subjects(
 
 
 def _surveyed(
-    file: Source, role: Role, bindings: list[Binding], entry: ParcelsEntry, where: str, stays: bool
+    file: Source,
+    role: Role,
+    bindings: list[Binding],
+    entry: ParcelsEntry,
+    where: str,
+    stays: bool,
+    workers: int,
 ) -> tuple[Source, Survey]:
     """Survey a file; if it breaks off, do so again with what can be saved of it."""
     try:
-        return file, survey(file, role, bindings, entry.id, unusable_stays=stays)
+        found = survey(file, role, bindings, entry.id, unusable_stays=stays, workers=workers)
+        return file, found
     except READ_ERRORS as error:
         if file.salvage is None:
             what = Text(f"{_DAMAGED.zh}：{error}。", f"{_DAMAGED.en}: {error}.")

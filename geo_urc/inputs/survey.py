@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain, islice
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +13,10 @@ import shapely
 
 from geo_urc.inputs.fields import Binding, Tally, as_text, read_fields
 from geo_urc.inputs.repair import check_simple, keep_kind, repair_polygons
-from geo_urc.inputs.sources import Source
+from geo_urc.inputs.sources import Records, Source
 from geo_urc.inputs.table import Geometries
 from geo_urc.inputs.wkb import parse
+from geo_urc.processes import in_turn
 from geo_urc.roles import Role
 from geo_urc.text import Text
 
@@ -102,6 +104,7 @@ def survey(
     id_column: str | None,
     *,
     unusable_stays: bool,
+    workers: int = 1,
 ) -> Survey:
     """Read every record once, holding on to ids and to what is out of order.
 
@@ -110,51 +113,90 @@ def survey(
     unusable_stays
         True for parcels: a record with an unusable geometry stays among the subjects.
         False for layers: it is set aside.
+    workers
+        Processes that look at a long file.
     """
     bound = list(bindings)
     columns = [b.column for b in bound] + ([id_column] if id_column else [])
     needed = list(dict.fromkeys(columns))
-    result = Survey()
-    bounds, rows, ids = [result.bounds], [result.bounded], [pa.array([], pa.string())]
-    for records in source.records(_ROWS, needed):
-        geometry = parse(records.wkb)
-        placeless = source.placeless  # a table has no geometry that could be wrong
-        usable = geometry if placeless else _examine(geometry, records.wkb, role, result)
-        there = np.flatnonzero(~shapely.is_missing(usable))
-        bounds.append(shapely.bounds(usable[there]))
-        rows.append(there + result.count)
-        read_fields(records.columns, bound, result.tally)
-        if id_column:
-            ids.append(as_text(records.columns.column(id_column)))
-        result.count += len(geometry)
+
+    def runs(first: int, step: int) -> Iterator[Survey]:
+        for number, records in enumerate(source.records(_ROWS, needed)):
+            if number >= first and (number - first) % step == 0:
+                yield _look_at(records, source, role, bound, id_column)
+
+    result = joined(islice(runs(0, 1), 1))
+    if result.count == _ROWS:
+        result = joined(chain([result], in_turn(runs, workers, first=1)))
+    if id_column and result.given_ids is None:
+        result.given_ids = pa.array([], pa.string())
     if not unusable_stays:
         result.dropped.update(result.unusable)
         result.unusable.clear()
+    return result
+
+
+def joined(runs: Iterable[Survey]) -> Survey:
+    """Return the surveys of runs of records that follow one another as one."""
+    result = Survey()
+    bounds, rows, ids = [result.bounds], [result.bounded], []
+    for run in runs:
+        first = result.count
+        for of_all, of_run in (
+            (result.mended, run.mended),
+            (result.area_ratio, run.area_ratio),
+            (result.unusable, run.unusable),
+            (result.dropped, run.dropped),
+        ):
+            of_all.update({first + row: value for row, value in of_run.items()})
+        result.type_ids |= run.type_ids
+        bounds.append(run.bounds)
+        rows.append(first + run.bounded)
+        if run.given_ids is not None:
+            ids.append(run.given_ids)
+        result.tally.join(run.tally)
+        result.count += run.count
     result.bounds, result.bounded = np.concatenate(bounds), np.concatenate(rows)
-    result.given_ids = pa.concat_arrays(ids) if id_column else None
+    result.given_ids = pa.concat_arrays(ids) if ids else None
+    return result
+
+
+def _look_at(
+    records: Records, source: Source, role: Role, bound: list[Binding], id_column: str | None
+) -> Survey:
+    """Return the survey of one run of records."""
+    result = Survey()
+    geometry = parse(records.wkb)
+    placeless = source.placeless  # a table has no geometry that could be wrong
+    usable = geometry if placeless else _examine(geometry, records.wkb, role, result)
+    result.bounded = np.flatnonzero(~shapely.is_missing(usable))
+    result.bounds = shapely.bounds(usable[result.bounded])
+    read_fields(records.columns, bound, result.tally)
+    if id_column:
+        result.given_ids = as_text(records.columns.column(id_column))
+    result.count = len(geometry)
     return result
 
 
 def _examine(geometry: Geometries, wkb: pa.Array, role: Role, result: Survey) -> Geometries:
     """Note what is wrong with a run of geometries; return the usable ones, None elsewhere."""
-    first = result.count
     allowed = keep_kind(geometry, role.kinds)
     for row in np.flatnonzero(~allowed).tolist():
-        result.dropped[first + row] = _wrong_kind(geometry[row], role)
+        result.dropped[row] = _wrong_kind(geometry[row], role)
 
     polygonal = np.flatnonzero(allowed & (shapely.get_dimensions(geometry) == 2))
     repair = repair_polygons(geometry[polygonal])
     for row in np.flatnonzero(repair.repaired).tolist():
-        result.mended[first + int(polygonal[row])] = repair.geometry[row]
+        result.mended[int(polygonal[row])] = repair.geometry[row]
         ratio = repair.area_before[row] / repair.area_after[row]
-        result.area_ratio[first + int(polygonal[row])] = float(ratio)
+        result.area_ratio[int(polygonal[row])] = float(ratio)
     faults = {int(polygonal[row]): why for row, why in repair.unusable.items()}
 
     others = np.setdiff1d(np.flatnonzero(allowed), polygonal)
     faults |= {int(others[row]): why for row, why in check_simple(geometry[others]).items()}
     unparsed = shapely.is_missing(geometry) & wkb.is_valid().to_numpy(zero_copy_only=False)
     faults |= {row: _why_unparsed(wkb[row].as_py()) for row in np.flatnonzero(unparsed).tolist()}
-    result.unusable.update({first + row: why for row, why in sorted(faults.items())})
+    result.unusable.update(sorted(faults.items()))
 
     usable = geometry.copy()
     usable[polygonal] = repair.geometry

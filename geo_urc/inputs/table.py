@@ -242,8 +242,11 @@ class SubjectSource(Protocol):
     set_aside: tuple[SetAside, ...]
     datum_known: bool
 
-    def batches(self, rows: int = 32_768) -> Iterator[Batch]:
-        """Yield all subjects in input order."""
+    def batches(self, rows: int = 32_768, first: int = 0, step: int = 1) -> Iterator[Batch]:
+        """Yield subjects in input order: the batches ``first``, ``first + step`` …, all by default.
+
+        A batch may be without any subject, where all its records are set aside.
+        """
         ...
 
     def empty(self) -> Batch:
