@@ -7,7 +7,7 @@ every vertex. A piece that fills its whole cell answers by its box alone.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from geo_urc.facts.outlines import Floats, Ints
+from geo_urc.facts.outlines import Floats, Ints, ranges
 from geo_urc.inputs.table import Geometries
 
 PIECE_VERTICES = 64
@@ -84,6 +84,11 @@ class Meeting:
         """What each pair shares, for the pairs whose piece does not hold the whole subject."""
         row, piece = self.row[~self.whole], self.piece[~self.whole]
         return shapely.intersection(self.geometry[row], self.areas.pieces[piece])
+
+    def without(self, pairs: npt.NDArray[np.bool_]) -> Meeting:
+        """Return the same subjects with fewer pairs."""
+        row, piece, whole = self.row[~pairs], self.piece[~pairs], self.whole[~pairs]
+        return replace(self, row=row, piece=piece, whole=whole)
 
     def overlaps(self) -> Overlaps:
         """Return the exact shared area of each subject with each feature.
@@ -158,7 +163,7 @@ class Meeting:
         near = np.flatnonzero((metres < band_m) | (metres == 0))
         outside[near] = False
         if len(near):
-            deep_in, out_m = areas.corners(geometry[near], band_m)
+            deep_in, out_m = (figure[near] for figure in self._corners(band_m))
             astride = deep_in & (out_m >= max(band_m, NOISE_M))
             straddles[near[astride]] = True
             depth[near[astride]] = -out_m[astride]
@@ -169,6 +174,58 @@ class Meeting:
             if band_m == 0:  # without any doubt, what is neither in nor astride is out
                 outside[rest] = ~inside[rest] & ~straddles[rest]
         return Depth(depth, inside, outside, straddles)
+
+    def _corners(self, band_m: float) -> tuple[npt.NDArray[np.bool_], Floats]:
+        """Return whether a vertex lies deep inside, and how far the farthest lies outside.
+
+        Deep is deeper than the band. Most subjects astride an edge are told by these alone;
+        where no vertex lies inside, or none outside, neither is looked for.
+        """
+        n = len(self.geometry)
+        deep_in, out_m = np.zeros(n, bool), np.zeros(n)
+        touching = np.unique(self.row[~self.whole])
+        xy, place = shapely.get_coordinates(self.geometry[touching], return_index=True)
+        row = touching[place]
+        held = self._held(xy, row)
+        mixed = np.zeros(n, bool)
+        mixed[row[held]] = True
+        only_held = mixed.copy()
+        only_held[row[~held]] = False
+        inside = np.flatnonzero(held & (mixed & ~only_held)[row])
+        points = np.asarray(shapely.points(xy[inside]), dtype=object)
+        # The vertex farthest from where the others are is nearly always deep, if any is.
+        outer = np.flatnonzero(~held & mixed[row])
+        number = np.maximum(np.bincount(row[outer], minlength=n), 1)
+        middle = np.column_stack(
+            [np.bincount(row[outer], xy[outer, k], n) / number for k in (0, 1)]
+        )
+        off = np.hypot(*(xy[inside] - middle[row[inside]]).T)
+        order = np.lexsort((-off, row[inside]))
+        first = order[np.diff(row[inside][order], prepend=-1) != 0]
+        deep_in[row[inside[first]]] = ~self.areas.close(points[first], band_m)
+        open_ = np.flatnonzero(~deep_in[row[inside]])
+        deep_in[row[inside[open_[~self.areas.close(points[open_], band_m)]]]] = True
+
+        far = outer[deep_in[row[outer]]]
+        if len(far):
+            (point, _), metres = self.areas.edges.query_nearest(
+                np.asarray(shapely.points(xy[far]), dtype=object),
+                return_distance=True,
+                all_matches=False,
+            )
+            np.maximum.at(out_m, row[far[point]], metres)
+        return deep_in, out_m
+
+    def _held(self, xy: Floats, row: Ints) -> npt.NDArray[np.bool_]:
+        """Return which vertices of touching subjects lie in a piece or on its edge."""
+        pairs = np.bincount(self.row, minlength=len(self.geometry))
+        first = np.cumsum(pairs) - pairs
+        vertex = np.repeat(np.arange(len(xy)), pairs[row])
+        pair = ranges(first[row], pairs[row])
+        met = shapely.intersects_xy(self.areas.pieces[self.piece[pair]], *xy[vertex].T)
+        held = np.zeros(len(xy), bool)
+        held[vertex[met]] = True
+        return held
 
     def _distance(self, search_m: float) -> Floats:
         """Return the distance to the nearest piece; +inf beyond the search.
@@ -264,27 +321,6 @@ class Areas:
         """Return how deep inside or how far outside the union of the areas subjects lie."""
         return self.meet(geometry).depth(band_m, search_m)
 
-    def corners(self, geometry: Geometries, band_m: float) -> tuple[npt.NDArray[np.bool_], Floats]:
-        """Return whether a vertex lies deep inside, and how far the farthest lies outside.
-
-        Deep is deeper than the band. Most subjects astride an edge are told by these alone.
-        """
-        points, row = _vertices(geometry)
-        held = np.zeros(len(points), bool)
-        held[self.tree.query(points, predicate="intersects")[0]] = True
-        close = self._close(points, band_m)
-        deep_in = np.zeros(len(geometry), bool)
-        deep_in[row[held & ~close]] = True
-        out_m = np.zeros(len(geometry))
-        # only where it matters: the subject has a vertex deep inside as well
-        far = np.flatnonzero(~held & ~close & deep_in[row])
-        if len(far):
-            (point, _), metres = self.edges.query_nearest(
-                points[far], return_distance=True, all_matches=False
-            )
-            np.maximum.at(out_m, row[far[point]], metres)
-        return deep_in, out_m
-
     def vertices_deep_in(self, geometry: Geometries, band_m: float) -> tuple[Ints, Ints]:
         """Return pairs of subject and feature where a vertex lies deeper in than the band.
 
@@ -292,12 +328,13 @@ class Areas:
         """
         points, row = _vertices(geometry)
         point, piece = self.tree.query(points, predicate="intersects")
-        deep = ~self._close(points, band_m)[point]
+        deep = ~self.close(points, band_m)[point]
         width = np.int64(len(self.geometry))
         pair = np.unique(row[point[deep]] * width + self.owner[piece[deep]])
         return pair // width, pair % width
 
-    def _close(self, points: Geometries, band_m: float) -> npt.NDArray[np.bool_]:
+    def close(self, points: Geometries, band_m: float) -> npt.NDArray[np.bool_]:
+        """Return which points lie within the band of an edge."""
         close = np.zeros(len(points), bool)
         close[self.edges.query(points, predicate="dwithin", distance=band_m)[0]] = True
         return close

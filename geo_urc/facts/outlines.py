@@ -51,17 +51,17 @@ class Outlines:
         order = np.argsort(self.row, kind="stable")
         size = np.diff(self.start)[order]
         start = np.concatenate([[0], np.cumsum(size)])
-        vertices = _ranges(self.start[order], size)
+        vertices = ranges(self.start[order], size)
         return Outlines(self.xy[vertices], start, self.row[order], self.sign[order], self.n)
 
     def pick(self, rows: Ints) -> Outlines:
         """Return the outlines of ``rows``, numbered by their place there; may repeat."""
         counts = np.bincount(self.row, minlength=self.n)
         first = np.concatenate([[0], np.cumsum(counts)])
-        rings = _ranges(first[rows], counts[rows])
+        rings = ranges(first[rows], counts[rows])
         row = np.repeat(np.arange(len(rows)), counts[rows])
         size = np.diff(self.start)[rings]
-        vertices = _ranges(self.start[rings], size)
+        vertices = ranges(self.start[rings], size)
         start = np.concatenate([[0], np.cumsum(size)])
         return Outlines(self.xy[vertices], start, row, self.sign[rings], len(rows))
 
@@ -130,7 +130,7 @@ def _signed_area(xy: Floats, start: Ints) -> Floats:
     return np.add.reduceat(cross, start[:-1])
 
 
-def _ranges(first: Ints, size: Ints) -> Ints:
+def ranges(first: Ints, size: Ints) -> Ints:
     """Return the numbers ``first[i] … first[i] + size[i] − 1`` of all i, end to end."""
     skipped = np.cumsum(size) - size
     return np.arange(size.sum()) + np.repeat(first - skipped, size)

@@ -63,7 +63,10 @@ class Zones:
         """
         n = len(geometry)
         zone, share, leaves = np.full(n, -1), np.full(n, np.nan), np.zeros(n, bool)
-        pairs = self.areas.overlaps(geometry)
+        met = self.areas.meet(geometry)
+        alone = met.whole & (np.bincount(met.row, minlength=n)[met.row] == 1)
+        zone[met.row[alone]], share[met.row[alone]] = self.areas.owner[met.piece[alone]], 1.0
+        pairs = met.without(alone).overlaps()
         if not len(pairs.row):
             return Zoned(zone, share, pairs.row, pairs.feature, leaves)
         whole = np.where(shapely.area(geometry) == 0, 1.0, shapely.area(geometry))
@@ -78,6 +81,7 @@ class Zones:
         row, feature = pairs.row[rest], pairs.feature[rest]
         deep = self._deep(geometry, row, feature, band_m)
         covered = np.bincount(pairs.row, pairs.size, n)
+        covered[met.row[alone]] = whole[met.row[alone]]
         short = np.flatnonzero((zone >= 0) & (covered < whole * (1 - 1e-9)))
         if len(short):
             leaves[short] = self._leaves(geometry[short], band_m)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import shapely
 
 from geo_urc.facts import formula
@@ -66,7 +67,10 @@ def lookup(
     of = ctx.fact(key)
 
     def figures(texts: Words) -> Floats:
-        return np.array([np.nan if t is None else table.get(t, otherwise) for t in texts], float)
+        coded = pa.array(texts, pa.string(), from_pandas=True).dictionary_encode()
+        known = [table.get(word, otherwise) for word in coded.dictionary.to_pylist()]
+        place = coded.indices.fill_null(len(known)).to_numpy(zero_copy_only=False)
+        return np.array([*known, np.nan], float)[place]
 
     other = of.alternatives and Alternatives(of.alternatives.rows, figures(of.alternatives.values))
     value = figures(of.value)

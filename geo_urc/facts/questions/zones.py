@@ -69,12 +69,12 @@ def _zoned(ctx: Context, zones: Zones, got: Zoned, unsplit: str | None) -> Fact:
         open_[other_row[other == unsplit]] = True
         missing["layer_missing"] = open_
         value = or_none(value != unsplit, value)
-    code = np.array([districts.CODES.get(name) for name in value], dtype=object)
+    codes = np.array([districts.CODES.get(name) for name in names], dtype=object)
     return Fact(
         value,
         missing=missing,
         alternatives=Alternatives(other_row, other),
-        parts={"code": Fact(code), "share": Fact(np.where(beyond, np.nan, got.share))},
+        parts={"code": Fact(codes[got.zone]), "share": Fact(np.where(beyond, np.nan, got.share))},
     )
 
 
