@@ -131,6 +131,8 @@ def check_simple(geometry: Geometries) -> dict[int, Text]:
     xy, index = shapely.get_coordinates(rows, return_index=True)
     faults = dict.fromkeys(np.flatnonzero(shapely.is_missing(rows)).tolist(), _NULL)
     faults.update(dict.fromkeys(np.flatnonzero(shapely.is_empty(rows)).tolist(), _EMPTY))
+    if not len(xy) or np.abs(xy).max() <= LARGEST_COORDINATE:  # not so if one is not a number
+        return faults
     far = np.unique(index[(np.abs(xy) > LARGEST_COORDINATE).any(axis=1)])
     faults.update(dict.fromkeys(far.tolist(), _BEYOND_EARTH))
     broken = np.unique(index[~np.isfinite(xy).all(axis=1)])

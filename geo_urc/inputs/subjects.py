@@ -187,9 +187,9 @@ def open_subjects(
     crs.check_extent(where, plan.source, entry.datum, found.bounds)
     found.take_out(_without_place(found, plan), stays=main)
 
-    positions = np.setdiff1d(
-        np.arange(1, found.count + len(file.bad) + 1), [bad.record for bad in file.bad]
-    )
+    readable = np.ones(found.count + len(file.bad) + 1, bool)
+    readable[[0, *(bad.record for bad in file.bad if bad.record < len(readable))]] = False
+    positions = np.flatnonzero(readable)
     kept = found.kept
     given = found.given_ids.filter(pa.array(kept)) if found.given_ids is not None else None
     ids = subject_ids(role.id, positions[kept], given)

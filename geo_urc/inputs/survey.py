@@ -184,7 +184,8 @@ def _examine(geometry: Geometries, wkb: pa.Array, role: Role, result: Survey) ->
     for row in np.flatnonzero(~allowed).tolist():
         result.dropped[row] = _wrong_kind(geometry[row], role)
 
-    polygonal = np.flatnonzero(allowed & (shapely.get_dimensions(geometry) == 2))
+    areal = allowed & (shapely.get_dimensions(geometry) == 2)
+    polygonal, others = np.flatnonzero(areal), np.flatnonzero(allowed & ~areal)
     repair = repair_polygons(geometry[polygonal])
     for row in np.flatnonzero(repair.repaired).tolist():
         result.mended[int(polygonal[row])] = repair.geometry[row]
@@ -192,7 +193,6 @@ def _examine(geometry: Geometries, wkb: pa.Array, role: Role, result: Survey) ->
         result.area_ratio[int(polygonal[row])] = float(ratio)
     faults = {int(polygonal[row]): why for row, why in repair.unusable.items()}
 
-    others = np.setdiff1d(np.flatnonzero(allowed), polygonal)
     faults |= {int(others[row]): why for row, why in check_simple(geometry[others]).items()}
     unparsed = shapely.is_missing(geometry) & wkb.is_valid().to_numpy(zero_copy_only=False)
     faults |= {row: _why_unparsed(wkb[row].as_py()) for row in np.flatnonzero(unparsed).tolist()}

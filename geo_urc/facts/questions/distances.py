@@ -72,8 +72,9 @@ def reached(ctx: Context, *, layer: str, radius_m: float) -> Fact:
     if isinstance(found := layer_or_gap(ctx, layer), Fact):
         return absent(len(ctx), next(iter(found.missing)), text=True)
     centres = _centres(ctx, found)
-    rows, feature = distance.within(ctx.features.geometry, centres, radius_m)
-    return Fact(joined(rows, called(found)[feature], len(ctx)))
+    near = np.flatnonzero(_nearest(ctx, found, centres).distance_m <= radius_m)
+    rows, feature = distance.within(ctx.features.geometry[near], centres, radius_m)
+    return Fact(joined(near[rows], called(found)[feature], len(ctx)))
 
 
 @question("clearance")
