@@ -20,7 +20,7 @@ from geo_urc.inputs.table import Geometries
 
 PIECE_VERTICES = 64
 """Areas with more vertices are cut; found by timing cities of 10,000 to 1,000,000 parcels."""
-RUN_EDGES = 16
+RUN_EDGES = 4
 NOISE_M = 1e-6
 """Less than any survey sees: where positions are said to be exact, arithmetic is not."""
 AREA_TOLERANCE = 1e-9
@@ -352,15 +352,14 @@ class Areas:
 
         Neighbouring areas count as one: a subject across their common edge is inside.
         """
-        row, place = self.features.query(geometry, predicate="dwithin", distance=band_m)
-        order = np.lexsort((place, row))
-        row, place = row[order], place[order]
-        first = np.searchsorted(row, np.arange(len(geometry)))
-        stop = np.searchsorted(row, np.arange(len(geometry)), side="right")
+        row, piece = self.tree.query(geometry, predicate="dwithin", distance=band_m)
+        width = np.int64(len(self.geometry))
+        pair = np.unique(row * width + self.owner[piece])
+        row, feature = pair // width, pair % width
         unions: dict[tuple[int, ...], int] = {}
         which = np.empty(len(geometry), np.intp)
-        for i, (a, b) in enumerate(zip(first, stop, strict=True)):
-            which[i] = unions.setdefault(tuple(self.usable[place[a:b]].tolist()), len(unions))
+        for a, b in runs(row):
+            which[row[a]] = unions.setdefault(tuple(feature[a:b].tolist()), len(unions))
         merged = np.empty(len(unions), dtype=object)
         for key, k in unions.items():
             merged[k] = (
