@@ -216,6 +216,8 @@ def open_subjects(
         fields={b.spec.name: b.column for b in bindings},
         converted=tuple(b.column for b in bindings if b.spec.name in found.tally.changed),
     )
+    notices = tuple(_notices(where, file, entry, found, plan, system, ids, positions))
+    found.forget_extents()
     return FileSubjects(
         role=role.id,
         output_crs=crs.output(str(system), entry.datum),
@@ -225,7 +227,7 @@ def open_subjects(
         count=len(ids.values),
         accuracy_m=entry.accuracy,
         source=record,
-        notices=tuple(_notices(where, file, entry, found, plan, system, ids, positions)),
+        notices=notices,
         set_aside=set_aside,
         datum_known=entry.datum != "unknown" and not (strict and assumed),
         file=file,
@@ -362,17 +364,22 @@ def _notices(
         yield from remarks.on_system(where, file.crs, entry, plan, str(system))
         yield from remarks.on_accuracy(where, entry)
     yield from remarks.on_ids(where, ids, entry.id, len(ids.values))
-    subject_of = dict(zip(np.flatnonzero(found.kept).tolist(), ids.values.to_pylist(), strict=True))
+    kept = found.kept
+    place = np.cumsum(kept) - 1
+
+    def called(row: int) -> str:
+        return str(ids.values[int(place[row])].as_py())
+
     far = found.bounded[crs.elsewhere(plan.source, found.bounds)].tolist()
-    yield from remarks.on_elsewhere(where, [subject_of[r] for r in far if r in subject_of])
-    rows = [row for row in found.mended if row in subject_of]
+    yield from remarks.on_elsewhere(where, [called(row) for row in far if kept[row]])
+    rows = [row for row in found.mended if kept[row]]
     after = shapely.area(plan.apply(np.array([found.mended[r] for r in rows], dtype=object)))
     repairs = [
-        (subject_of[row], area * found.area_ratio[row], area)
+        (called(row), area * found.area_ratio[row], area)
         for row, area in zip(rows, after.tolist(), strict=True)
     ]
     yield from remarks.on_repairs(where, repairs)
-    unusable = [(subject_of[row], why) for row, why in found.unusable.items()]
+    unusable = [(called(row), why) for row, why in found.unusable.items()]
     yield from remarks.on_unusable(where, unusable)
     yield from remarks.on_set_aside(where, len(found.dropped) + len(file.bad))
     yield from found.tally.notices(where)

@@ -57,7 +57,8 @@ class Survey:
     type_ids
         Shapely's type of every usable geometry.
     bounds
-        Extent of each usable geometry, a row each.
+        Extent of each usable geometry, a row each; in short numbers, which tell where in the
+        world it is.
     bounded
         The records that these are the extents of.
     given_ids
@@ -72,8 +73,10 @@ class Survey:
     unusable: dict[int, Text] = field(default_factory=dict)
     dropped: dict[int, Text] = field(default_factory=dict)
     type_ids: set[int] = field(default_factory=set)
-    bounds: npt.NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 4)))
-    bounded: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    bounds: npt.NDArray[np.float32] = field(
+        default_factory=lambda: np.empty((0, 4), np.float32)
+    )
+    bounded: npt.NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
     given_ids: pa.StringArray | None = None
     tally: Tally = field(default_factory=Tally)
 
@@ -95,6 +98,10 @@ class Survey:
         into.update(sorted(both.items()))
         usable = ~np.isin(self.bounded, list(faults))
         self.bounds, self.bounded = self.bounds[usable], self.bounded[usable]
+
+    def forget_extents(self) -> None:
+        """Let go of what only the checks of the coordinates needed, and of what it takes up."""
+        self.bounds, self.bounded = self.bounds[:0], self.bounded[:0]
 
 
 def survey(
@@ -151,7 +158,7 @@ def joined(runs: Iterable[Survey]) -> Survey:
             of_all.update({first + row: value for row, value in of_run.items()})
         result.type_ids |= run.type_ids
         bounds.append(run.bounds)
-        rows.append(first + run.bounded)
+        rows.append(np.int32(first) + run.bounded)
         if run.given_ids is not None:
             ids.append(run.given_ids)
         result.tally.join(run.tally)
@@ -169,8 +176,8 @@ def _look_at(
     geometry = parse(records.wkb)
     placeless = source.placeless  # a table has no geometry that could be wrong
     usable = geometry if placeless else _examine(geometry, records.wkb, role, result)
-    result.bounded = np.flatnonzero(~shapely.is_missing(usable))
-    result.bounds = shapely.bounds(usable[result.bounded])
+    result.bounded = np.flatnonzero(~shapely.is_missing(usable)).astype(np.int32)
+    result.bounds = shapely.bounds(usable[result.bounded]).astype(np.float32)
     read_fields(records.columns, bound, result.tally)
     if id_column:
         result.given_ids = as_text(records.columns.column(id_column))
