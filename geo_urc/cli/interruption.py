@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
@@ -47,12 +48,15 @@ def too_late() -> None:
 
 
 class _Stop:
+    """What a signal sets off, in the process that made it: forked ones leave it to that one."""
+
     def __init__(self) -> None:
+        self.process = os.getpid()
         self.last = -_IMPATIENCE_S
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()
-        if now - self.last >= _IMPATIENCE_S:
+        if self.process == os.getpid() and now - self.last >= _IMPATIENCE_S:
             self.last = now
             raise KeyboardInterrupt
 

@@ -9,13 +9,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
+try:
+    import click
 
-from geo_urc.cli import interruption, options
-from geo_urc.cli.progress_bar import progress_bar
-from geo_urc.errors import GeoUrcError, Problem
-from geo_urc.safe_text import one_line, printable
-from geo_urc.text import Lang, Text
+    from geo_urc.cli import interruption, options
+    from geo_urc.cli.progress_bar import progress_bar
+    from geo_urc.errors import GeoUrcError, Problem
+    from geo_urc.safe_text import one_line, printable
+    from geo_urc.text import Lang, Text
+except KeyboardInterrupt:  # so early that nothing else can answer it
+    sys.exit(130)
 
 if TYPE_CHECKING:
     from geo_urc.command import Command
