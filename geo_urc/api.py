@@ -13,6 +13,7 @@ from geo_urc import evidence, explaining, pricing
 from geo_urc.errors import OutputError, Problem
 from geo_urc.inputs import load_settings, read_inputs
 from geo_urc.policy import load_rulebook
+from geo_urc.progress import SILENT, Progress
 from geo_urc.record import catalogue_of, run_record
 from geo_urc.run import VOLUMES, volumes_of, write_geopackage
 from geo_urc.screening import Screening
@@ -35,6 +36,7 @@ def screen(
     crs: str = "EPSG:4548",
     strict: bool = False,
     lang: Lang = "zh",
+    progress: Progress = SILENT,
 ) -> Result:
     """Screen parcels against the rulebook and return the verdicts.
 
@@ -60,6 +62,8 @@ def screen(
         Treat what could only be assumed (coverage, datum) as not known.
     lang
         Language of explanations, map and report.
+    progress
+        Is told of each phase and of the subjects done; see :mod:`geo_urc.progress`.
 
     Raises
     ------
@@ -79,12 +83,14 @@ def screen(
     """
     book = load_rulebook([Path(path) for path in rules])
     date = as_of or max(measure.checked_on for measure in book.measures.values())
-    inputs = read_inputs(parcels, layers=layers, evaluation_crs=crs, strict=strict)
+    inputs = read_inputs(
+        parcels, layers=layers, evaluation_crs=crs, strict=strict, progress=progress
+    )
     base = Path(layers).parent if isinstance(layers, str | Path) else Path()
     book = book.with_parameters_below(inputs.parameters, "[rules]", base)
     book = book.with_parameters(parameters or {}, "parameters")
     book = (book if only is None else book.only(only)).as_of(date)
-    return Result(Screening(inputs, book, strict), date, lang)
+    return Result(Screening(inputs, book, strict), date, lang, progress)
 
 
 def price(
@@ -150,11 +156,17 @@ class Result:
         The run record, as in ``run.json``.
     """
 
-    def __init__(self, screening: Screening, as_of: dt.date, lang: Lang = "zh") -> None:
+    def __init__(
+        self,
+        screening: Screening,
+        as_of: dt.date,
+        lang: Lang = "zh",
+        progress: Progress = SILENT,
+    ) -> None:
         self._screening = screening
         self._as_of = as_of
         self._lang = lang
-        self._results = screening.results()
+        self._results = screening.results(progress)
         self.run = self._results.run = run_record(screening, as_of=as_of)
         self._results.catalogue = catalogue_of(screening)
 

@@ -16,6 +16,7 @@ from geo_urc.inputs.sources import sha256_of
 from geo_urc.inputs.table import Inputs
 from geo_urc.policy import load_rulebook
 from geo_urc.policy.rulebook import Rulebook
+from geo_urc.progress import SILENT, Progress
 from geo_urc.resources import data_dir
 from geo_urc.text import Lang, Text
 
@@ -66,7 +67,7 @@ class Command:
         rules = [start / path for path in self.rules]
         return rulebook_with(rules, self.settings, layers, self.only).as_of(self.as_of)
 
-    def inputs(self, start: Path = Path(), workers: int = 1) -> Inputs:
+    def inputs(self, start: Path = Path(), workers: int = 1, progress: Progress = SILENT) -> Inputs:
         """Read the parcels and layers."""
         return read_inputs(
             self.parcels,
@@ -75,6 +76,7 @@ class Command:
             strict=self.strict,
             start=start,
             workers=workers,
+            progress=progress,
         )
 
     def record(self, start: Path = Path()) -> dict[str, Any]:

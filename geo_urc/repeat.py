@@ -14,6 +14,7 @@ from geo_urc.errors import OutputError, Problem
 from geo_urc.identity import Difference, differences
 from geo_urc.inputs.sources import hashes, sha256_of
 from geo_urc.outputs.staging import RECORD, recover
+from geo_urc.progress import SILENT, Progress
 from geo_urc.record import software
 from geo_urc.run import request_for, run
 from geo_urc.text import Text
@@ -57,7 +58,7 @@ class Repeated:
         return not self.different
 
 
-def repeat(folder: Path, start: Path = Path()) -> Repeated:
+def repeat(folder: Path, start: Path = Path(), progress: Progress = SILENT) -> Repeated:
     """Run again what a folder's record says, into a folder that is thrown away, and compare.
 
     Parameters
@@ -66,6 +67,8 @@ def repeat(folder: Path, start: Path = Path()) -> Repeated:
         What ``geo-urc screen --out`` or ``geo-urc demo`` wrote; it is only read.
     start
         Folder that the relative paths of the record start from.
+    progress
+        Is told of what the run does, and of the comparison.
 
     Raises
     ------
@@ -86,7 +89,9 @@ def repeat(folder: Path, start: Path = Path()) -> Repeated:
     with TemporaryDirectory(prefix="geo_urc-") as place:
         again = Path(place) / "again"
         book = command.book(start)
-        run(command.inputs(start), book, request_for(command, again, start))
+        inputs = command.inputs(start, progress)
+        run(inputs, book, request_for(command, again, start), progress)
+        progress.phase(Text("逐项比较", "Comparing"))
         found = tuple(differences(folder, again, RECORD, _SOFTWARE))
         written = {path.relative_to(again) for path in again.rglob("*")}
     then, now = record["software"], software()

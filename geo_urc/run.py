@@ -6,6 +6,7 @@ import datetime as dt
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +17,11 @@ from geo_urc.command import Command
 from geo_urc.inputs.table import Inputs
 from geo_urc.outputs.staging import RECORD, staged
 from geo_urc.policy.rulebook import Rulebook
+from geo_urc.progress import SILENT, Progress, counted
 from geo_urc.record import catalogue_of, rule_rows, run_record, set_aside_of
 from geo_urc.results import Results
 from geo_urc.screening import Screening, SubjectPlan
-from geo_urc.text import Lang
+from geo_urc.text import Lang, Text
 
 if TYPE_CHECKING:
     from geo_urc.outputs.solids import Model
@@ -88,8 +90,15 @@ def request_for(
     )
 
 
-def run(inputs: Inputs, book: Rulebook, request: Request) -> dict[str, Any]:
+def run(
+    inputs: Inputs, book: Rulebook, request: Request, progress: Progress = SILENT
+) -> dict[str, Any]:
     """Screen the inputs and write the folder; return the run record.
+
+    Parameters
+    ----------
+    progress
+        Is told of subjects as they are screened, and of each output.
 
     Raises
     ------
@@ -104,17 +113,20 @@ def run(inputs: Inputs, book: Rulebook, request: Request) -> dict[str, Any]:
         tables: dict[str, pa.Table] = {}
         if spool is not None:
             for role, plan in screening.plans.items():
-                tables[role] = _spooled(spool / f"{role}.arrow", plan, screening.batches(role))
+                rows = screening.told_batches(progress, role)
+                tables[role] = _spooled(spool / f"{role}.arrow", plan, rows)
         written: dict[str, dict[str, int]] = {}
         if "gpkg" in wanted:
             written[GEOPACKAGE] = write_geopackage(
                 folder / GEOPACKAGE,
                 screening,
-                (lambda role: tables[role].to_batches()) if tables else screening.batches,
+                partial(_retold, tables, progress, GEOPACKAGE)
+                if tables
+                else partial(screening.told_batches, progress),
                 lang=request.lang,
                 as_of=request.as_of,
             )
-        written |= _write_flat_files(folder, screening, tables, wanted)
+        written |= _write_flat_files(folder, screening, tables, wanted, progress)
         record = run_record(screening, as_of=request.as_of, written=written)
         if request.command is not None:
             record["command"] = request.command
@@ -125,16 +137,27 @@ def run(inputs: Inputs, book: Rulebook, request: Request) -> dict[str, Any]:
         if "map" in request.outputs:
             from geo_urc.outputs.web_map import write_map
 
+            progress.phase(Text("绘制地图", "Drawing the map"))
             write_map(results, folder / "map.html", request.lang)
         if "report" in request.outputs:
             from geo_urc.outputs.report import write_report
 
+            progress.phase(Text("撰写报告", "Writing the report"))
             write_report(results, folder / "report.html", request.lang)
+        progress.phase(Text("存盘", "Saving"))
         text = json.dumps(record, ensure_ascii=False, indent=1)
         (folder / RECORD).write_text(text + "\n", encoding="utf-8")
         if spool is not None:
             _drop(spool, tables)
     return record
+
+
+def _retold(
+    tables: Mapping[str, pa.Table], progress: Progress, file: str, role: str
+) -> Iterator[pa.RecordBatch]:
+    """Return the rows of a subject role as the phase in which they go into a file."""
+    progress.phase(Text(f"写出 {file}", f"Writing {file}"), tables[role].num_rows)
+    return counted(tables[role].to_batches(), progress)
 
 
 def _spooled(path: Path, plan: SubjectPlan, batches: Iterator[pa.RecordBatch]) -> pa.Table:
@@ -230,7 +253,11 @@ def _write_volumes(
 
 
 def _write_flat_files(
-    folder: Path, screening: Screening, tables: Mapping[str, pa.Table], wanted: Collection[str]
+    folder: Path,
+    screening: Screening,
+    tables: Mapping[str, pa.Table],
+    wanted: Collection[str],
+    progress: Progress,
 ) -> dict[str, dict[str, int]]:
     """Write a file for each subject and format; return file → role → rows in it."""
     from geo_urc.outputs import flat_files
@@ -238,10 +265,11 @@ def _write_flat_files(
     writers = {"parquet": flat_files.write_parquet, "csv": flat_files.write_csv}
     written = {}
     for ending in writers:
-        for role, table in tables.items() if ending in wanted else ():
+        for role in tables if ending in wanted else ():
             plan = screening.plans[role]
             path = folder / f"{role}.{ending}"
-            rows = writers[ending](path, plan.info, plan.schema, table.to_batches())
+            batches = _retold(tables, progress, path.name, role)
+            rows = writers[ending](path, plan.info, plan.schema, batches)
             written[path.name] = {role: rows}
     return written
 

@@ -21,6 +21,7 @@ from geo_urc.inputs.table import Batch, Inputs, Layer, SourceRecord
 from geo_urc.policy import model
 from geo_urc.policy.rulebook import Rulebook
 from geo_urc.processes import in_turn
+from geo_urc.progress import SILENT, Progress, counted
 from geo_urc.results import GEOMETRY, Column, ContextLayer, LayerInfo, Results
 from geo_urc.roles import roles
 from geo_urc.text import Text
@@ -183,7 +184,7 @@ class Screening:
         else:
             begun, rest = [self._layer(plan, role)], iter(())
 
-        def counted() -> Iterator[pa.RecordBatch]:
+        def in_order() -> Iterator[pa.RecordBatch]:
             for done in chain(begun, rest):
                 for rule, found in done.verdicts.items():
                     verdicts[rule].update(found)
@@ -191,7 +192,7 @@ class Screening:
                     concerned[rule].add(numbers)
                 yield done.rows
 
-        return counted()
+        return in_order()
 
     def finished(self, plan: SubjectPlan, batch: Batch) -> Finished:
         """Return the rows of a batch of parcels."""
@@ -207,10 +208,17 @@ class Screening:
     def _layer(self, plan: SubjectPlan, role: str) -> Finished:
         return self._finished(plan, self.inputs.layers[role].batch, self.scene.evaluation_of(role))
 
-    def results(self) -> Results:
+    def told_batches(self, progress: Progress, role: str) -> Iterator[pa.RecordBatch]:
+        """Return the finished rows of a subject role as a phase of a run."""
+        title = self.plans[role].info.title
+        phase = Text(f"筛查{title.zh}", f"Screening: {title.en}")
+        progress.phase(phase, self.inputs.count(role))
+        return counted(self.batches(role), progress)
+
+    def results(self, progress: Progress = SILENT) -> Results:
         """Return the whole run in memory."""
         tables = {
-            role: pa.Table.from_batches(self.batches(role), plan.schema)
+            role: pa.Table.from_batches(self.told_batches(progress, role), plan.schema)
             for role, plan in self.plans.items()
         }
         infos = {role: plan.info for role, plan in self.plans.items()}

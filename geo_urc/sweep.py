@@ -21,6 +21,7 @@ from geo_urc.grounds import facts_with, grounds_of_rule
 from geo_urc.inputs.table import Features, Inputs
 from geo_urc.outputs.staging import RECORD, staged
 from geo_urc.policy.rulebook import Rulebook
+from geo_urc.progress import SILENT, Progress
 from geo_urc.record import run_record
 from geo_urc.results import Sweep
 from geo_urc.roles import roles
@@ -152,7 +153,9 @@ def sweep_plan(book: Rulebook, over: str) -> SweepPlan:
     return SweepPlan(name, tuple(books), tuple(rules))
 
 
-def sweep(inputs: Inputs, plan: SweepPlan, *, strict: bool = False) -> Sweep:
+def sweep(
+    inputs: Inputs, plan: SweepPlan, *, strict: bool = False, progress: Progress = SILENT
+) -> Sweep:
     """Evaluate the rules of a plan under each value.
 
     The subjects are gone through once; what does not hang on the parameter is worked out
@@ -173,6 +176,8 @@ def sweep(inputs: Inputs, plan: SweepPlan, *, strict: bool = False) -> Sweep:
         stale = {plan.parameter}.union(*(facts_with(b, role, plan.parameter) for b in plan.books))
         number = np.zeros((len(scenes), len(ids), len(Verdict)), np.int64)
         area_m2 = np.zeros(number.shape)
+        title = roles()[role].title
+        progress.phase(Text(f"扫描{title.zh}", f"Sweep: {title.en}"), inputs.count(role))
         for features, datum_known in _subjects(inputs, role):
             size = np.nan_to_num(shapely.area(features.geometry))
             evaluation = Evaluation(features, scenes[0], datum_known)
@@ -182,6 +187,7 @@ def sweep(inputs: Inputs, plan: SweepPlan, *, strict: bool = False) -> Sweep:
                     state = evaluation.outcome(rule).state
                     number[i, j] += np.bincount(state, minlength=len(Verdict))
                     area_m2[i, j] += np.bincount(state, weights=size, minlength=len(Verdict))
+            progress.done(len(features))
         rows += _rows(plan, role, ids, number, area_m2)
     if not rows:
         raise _nobody(plan)
@@ -257,10 +263,11 @@ def run_sweep(
     strict: bool = False,
     lang: Lang = "zh",
     overwrite: bool = False,
+    progress: Progress = SILENT,
 ) -> Sweep:
     """Sweep and write the folder: table, chart, page and record, whole or not at all."""
     with staged(out, overwrite=overwrite) as folder:
-        found = sweep(inputs, plan, strict=strict)
+        found = sweep(inputs, plan, strict=strict, progress=progress)
         record = sweep_record(inputs, book, found, as_of=as_of, strict=strict)
         from geo_urc.outputs.sweep_chart import sweep_chart
         from geo_urc.outputs.sweep_page import write_sweep_page

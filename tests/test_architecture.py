@@ -16,7 +16,7 @@ import geo_urc
 PACKAGE = Path(geo_urc.__file__).parent
 ARROW = [
     {"text", "safe_text"},
-    {"errors", "resources", "results", "verdicts", "wkb"},
+    {"errors", "progress", "resources", "results", "verdicts", "wkb"},
     {"processes"},
     {"roles", "tables", "concerns"},
     {"policy", "inputs"},

@@ -9,12 +9,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
+try:
+    import click
 
-from geo_urc.cli import options
-from geo_urc.errors import GeoUrcError, Problem
-from geo_urc.safe_text import one_line, printable
-from geo_urc.text import Lang, Text
+    from geo_urc.cli import interruption, options
+    from geo_urc.cli.progress_bar import progress_bar
+    from geo_urc.errors import GeoUrcError, Problem
+    from geo_urc.safe_text import one_line, printable
+    from geo_urc.text import Lang, Text
+except KeyboardInterrupt:  # so early that nothing else can answer it
+    sys.exit(130)
 
 if TYPE_CHECKING:
     from geo_urc.command import Command
@@ -141,7 +145,8 @@ def check(
 
     if layers is None:
         click.echo(draft_layers_toml(parcels), nl=False)
-    inputs = read_inputs(parcels, layers=layers)
+    with progress_bar(lang) as progress:
+        inputs = read_inputs(parcels, layers=layers, progress=progress)
     if layers is None:  # the draft alone goes to where the user sends it
         listing.findings(inputs, lang)
         return SET_ASIDE if anything_set_aside(inputs) else DONE
@@ -215,10 +220,22 @@ def sweep(
     book = _rulebook(overlays, settings, layers, only).as_of(date)
     plan = sweep_plan(book, over)
     ready(out, overwrite=overwrite)
-    inputs = read_inputs(parcels, layers=layers, evaluation_crs=crs, strict=strict)
-    found = run_sweep(
-        inputs, book, plan, out, as_of=date, strict=strict, lang=lang, overwrite=overwrite
-    )
+    with progress_bar(lang) as progress:
+        inputs = read_inputs(
+            parcels, layers=layers, evaluation_crs=crs, strict=strict, progress=progress
+        )
+        found = run_sweep(
+            inputs,
+            book,
+            plan,
+            out,
+            as_of=date,
+            strict=strict,
+            lang=lang,
+            overwrite=overwrite,
+            progress=progress,
+        )
+        interruption.too_late()
     listing.sweep_table(found, out, lang)
     return SET_ASIDE if anything_set_aside(inputs) else DONE
 
@@ -245,6 +262,7 @@ def diff(a: Path, b: Path, out: Path | None, lang: Lang, debug: bool) -> int:
     listing.differences(found, lang)
     if out is not None:
         write_table(found.changes, out, "diff")
+        interruption.too_late()
         n = found.changes.num_rows
         click.echo(Text(f"{n} 行：{out}", f"{n} rows: {out}").to(lang))
     return DONE
@@ -265,7 +283,8 @@ def verify(folder: Path, start: Path, lang: Lang, debug: bool) -> int:
     from geo_urc.cli import listing
     from geo_urc.repeat import repeat
 
-    found = repeat(folder, start)
+    with progress_bar(lang) as progress:
+        found = repeat(folder, start, progress)
     listing.repeated(found, lang)
     return DONE if found.identical else DIFFERENT
 
@@ -287,6 +306,7 @@ def evidence_command(folder: Path, out: Path, lang: Lang, debug: bool) -> int:
 
     table = evidence.evidence(load_results(folder), lang)
     write_table(table, out, "evidence")
+    interruption.too_late()
     click.echo(Text(f"{table.num_rows} 行：{out}", f"{table.num_rows} rows: {out}").to(lang))
     return DONE
 
@@ -329,6 +349,7 @@ def price(
     inputs = pricing.read_projects(projects, layers, book, strict=strict)
     table = pricing.breakdown(inputs, book, strict=strict, lang=lang)
     write_prices(table, out, as_of=date)
+    interruption.too_late()
     listing.remarks(inputs, lang)
     if not pricing.priced_rules(book):
         nothing = Text(f"{date} 没有生效的价款条款。", f"No price clause is in force on {date}.")
@@ -370,6 +391,7 @@ def datum_command(
     done = convert(
         given, out, source, target, crs=crs, x=x, y=y, encoding=encoding, overwrite=overwrite
     )
+    interruption.too_late()
     listing.converted(done, out, lang)
     return SET_ASIDE if any(one.unread for one in done) else DONE
 
@@ -475,31 +497,37 @@ def layers_template(roles: tuple[str, ...], lang: Lang, debug: bool) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit status."""
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
     _stay_offline()
-    lang: Lang = "en" if _asks_for_english(arguments) else "zh"
+    lang: Lang = "en" if _asks_for_english(given) else "zh"
+    with interruption.answered(to_the_end=arguments is None):
+        try:
+            status = _status(given, lang)
+        except (KeyboardInterrupt, click.exceptions.Abort):
+            told = Text("已中断，没有改动任何结果。", "Interrupted; nothing was changed.")
+            click.echo(told.to(lang), err=True)
+            status = INTERRUPTED
+    sys.exit(status)
+
+
+def _status(arguments: list[str], lang: Lang) -> int:
+    """Carry a command out, and tell what went wrong; return the exit status."""
     try:
-        status = cli.main(arguments, prog_name="geo-urc", standalone_mode=False)
+        return cli.main(arguments, prog_name="geo-urc", standalone_mode=False)
     except click.exceptions.Exit as stop:
-        status = stop.exit_code
+        return stop.exit_code
     except click.exceptions.Abort:
-        status = INTERRUPTED
+        raise
     except click.ClickException as wrong:
         wrong.show()
-        status = FAILED
-    except KeyboardInterrupt:
-        click.echo(
-            Text("已中断，没有改动任何结果。", "Interrupted; nothing was changed.").to(lang),
-            err=True,
-        )
-        status = INTERRUPTED
+        return FAILED
     except GeoUrcError as error:
         if "--debug" in arguments:
             raise
         click.echo(error.to(lang), err=True)
-        status = FAILED
+        return FAILED
     except BrokenPipeError:
-        status = DONE
+        return DONE
     except OSError as error:
         if "--debug" in arguments:
             raise
@@ -511,7 +539,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             Text("请检查路径、权限和剩余空间。", "Check the path, permissions and free space."),
         )
         click.echo(refused.to(lang), err=True)
-        status = FAILED
+        return FAILED
     except Exception as error:
         if "--debug" in arguments:
             raise
@@ -522,8 +550,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "Run again with --debug and report what it shows.",
         )
         click.echo(one_line(told.to(lang)), err=True)
-        status = FAILED
-    sys.exit(status)
+        return FAILED
 
 
 def _stay_offline() -> None:
@@ -554,9 +581,11 @@ def _screen(asked: Command, out: Path, *, overwrite: bool, workers: int | None =
     book = asked.book(start)
     ready(out, overwrite=overwrite)  # say so before the long work
     workers = default_workers() if workers is None else workers
-    inputs = asked.inputs(start, workers)
-    request = request_for(asked, out, start, overwrite=overwrite, workers=workers)
-    record = run(inputs, book, request)
+    with progress_bar(asked.lang) as progress:
+        inputs = asked.inputs(start, workers, progress)
+        request = request_for(asked, out, start, overwrite=overwrite, workers=workers)
+        record = run(inputs, book, request, progress)
+        interruption.too_late()
     listing.summary(record, request, asked.lang)
     return inputs
 

@@ -67,6 +67,7 @@ def open_geoparquet(path: Path, request: Request) -> Source:
         schema=schema,
         records=records,
         placeless=placeless,
+        count=sum(pq.read_metadata(file).num_rows for file in files),
     )
 
 

@@ -25,6 +25,7 @@ from geo_urc.inputs.settings import (
 from geo_urc.inputs.sources import Request, Source, open_source
 from geo_urc.inputs.subjects import FileSubjects, open_subjects
 from geo_urc.inputs.table import Inputs, Layer, Raster
+from geo_urc.progress import SILENT, Progress
 from geo_urc.roles import roles
 from geo_urc.text import Text
 
@@ -40,6 +41,7 @@ def read_inputs(
     table_will_do: bool = False,
     start: Path = Path(),
     workers: int = 1,
+    progress: Progress = SILENT,
 ) -> Inputs:
     """Read the parcels and the layers of a run.
 
@@ -67,6 +69,8 @@ def read_inputs(
         their LAYERS.toml.
     workers : int
         Processes that look at the parcels.
+    progress : Progress
+        Is told of records as they are surveyed, and of each layer.
 
     Raises
     ------
@@ -83,19 +87,23 @@ def read_inputs(
 
     subjects: FileSubjects | None = None
     with faults.collected():
+        file = _opened(main_role, main, parcels, start, table_will_do)
+        progress.phase(_reading(main_role), file.count)
         subjects = open_subjects(
-            _opened(main_role, main, parcels, start, table_will_do),
+            file,
             roles()[main_role],
             main,
             evaluation_crs=evaluation_crs,
             strict=strict,
             main=True,
             workers=workers,
+            progress=progress,
         )
     found: dict[str, Layer] = {}
     rasters: dict[str, Raster] = {}
     for name in wanted:
         entry = settings.layers[name]
+        progress.phase(_reading(name))
         if roles()[name].raster:
             with faults.collected():
                 _refuse_frame(name, frames)
@@ -128,7 +136,13 @@ def read_inputs(
         parameters=settings.rules,
         evaluation_crs=evaluation_crs,
     )
+    progress.phase(Text("核对坐标基准", "Checking the datums"))
     return with_control(inputs, strict=strict)
+
+
+def _reading(role: str) -> Text:
+    title = roles()[role].title
+    return Text(f"读取{title.zh}", f"Reading: {title.en}")
 
 
 @dataclass

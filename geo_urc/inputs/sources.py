@@ -77,6 +77,8 @@ class Source:
     """Whether coordinates were written as text, without any mention of a system."""
     placeless: bool = False
     """Whether it is a table without geometry: every record's is null."""
+    count: int | None = None
+    """How many records it should hold, where that is known beforehand; not to be relied on."""
     salvage: Callable[[Source], Source] | None = None
     """Reads the file again record by record, where that can be done."""
     keep: object = None

@@ -23,6 +23,7 @@ from geo_urc.inputs.sources import READ_ERRORS, Records, Source, plain_batch
 from geo_urc.inputs.survey import Survey, survey
 from geo_urc.inputs.table import Batch, Features, Geometries, Notice, SetAside, SourceRecord
 from geo_urc.inputs.wkb import common_type, dump, parse
+from geo_urc.progress import SILENT, Progress
 from geo_urc.roles import Role
 from geo_urc.text import Text
 from geo_urc.wkb import promote
@@ -162,6 +163,7 @@ def open_subjects(
     strict: bool = False,
     main: bool = False,
     workers: int = 1,
+    progress: Progress = SILENT,
 ) -> FileSubjects:
     """Survey a file and return its features as subjects.
 
@@ -177,7 +179,7 @@ def open_subjects(
     """
     where = f"{role.id} ({file.path})"
     bindings = bind(role, entry, file.schema.names, where)
-    file, found = _surveyed(file, role, bindings, entry, where, main, workers)
+    file, found = _surveyed(file, role, bindings, entry, where, main, workers, progress)
 
     _refuse_if_nothing_is_left(found, where)
     system = evaluation_crs if file.placeless else _system(file, entry, found)
@@ -246,10 +248,19 @@ def _surveyed(
     where: str,
     stays: bool,
     workers: int,
+    progress: Progress,
 ) -> tuple[Source, Survey]:
     """Survey a file; if it breaks off, do so again with what can be saved of it."""
     try:
-        found = survey(file, role, bindings, entry.id, unusable_stays=stays, workers=workers)
+        found = survey(
+            file,
+            role,
+            bindings,
+            entry.id,
+            unusable_stays=stays,
+            workers=workers,
+            progress=progress,
+        )
         return file, found
     except READ_ERRORS as error:
         if file.salvage is None:

@@ -17,6 +17,7 @@ from geo_urc.inputs.sources import Records, Source
 from geo_urc.inputs.table import Geometries
 from geo_urc.inputs.wkb import parse
 from geo_urc.processes import in_turn
+from geo_urc.progress import SILENT, Progress
 from geo_urc.roles import Role
 from geo_urc.text import Text
 
@@ -112,6 +113,7 @@ def survey(
     *,
     unusable_stays: bool,
     workers: int = 1,
+    progress: Progress = SILENT,
 ) -> Survey:
     """Read every record once, holding on to ids and to what is out of order.
 
@@ -122,6 +124,8 @@ def survey(
         False for layers: it is set aside.
     workers
         Processes that look at a long file.
+    progress
+        Is told of records that have been looked at.
     """
     bound = list(bindings)
     columns = [b.column for b in bound] + ([id_column] if id_column else [])
@@ -133,14 +137,22 @@ def survey(
                 yield _look_at(records, source, role, bound, id_column)
 
     result = joined(islice(runs(0, 1), 1))
+    progress.done(result.count)
     if result.count == _ROWS:
-        result = joined(chain([result], in_turn(runs, workers, first=1)))
+        more = in_turn(runs, workers, first=1)
+        result = joined(chain([result], _told(more, progress)))
     if id_column and result.given_ids is None:
         result.given_ids = pa.array([], pa.string())
     if not unusable_stays:
         result.dropped.update(result.unusable)
         result.unusable.clear()
     return result
+
+
+def _told(runs: Iterable[Survey], progress: Progress) -> Iterator[Survey]:
+    for run in runs:
+        progress.done(run.count)
+        yield run
 
 
 def joined(runs: Iterable[Survey]) -> Survey:

@@ -325,3 +325,9 @@ class Inputs:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     """``[rules]`` of LAYERS.toml: parameter name (``T08a.radius_m``) → value."""
     evaluation_crs: str = "EPSG:4548"
+
+    def count(self, role: str) -> int:
+        """Return how many subjects a role has."""
+        if role == self.parcels.role:
+            return self.parcels.count
+        return len(self.layers[role].features)

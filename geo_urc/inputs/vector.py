@@ -324,6 +324,7 @@ def _stream(
         records=records,
         encoding=encoding or "UTF-8",
         placeless=not geometry,
+        count=info["features"] if info["features"] >= 0 and request.where is None else None,
         salvage=lambda source: salvage_records(source, target, layer, request),
     )
 

@@ -7,7 +7,9 @@ import errno
 import os
 import re
 import shutil
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -64,7 +66,8 @@ def staged(out: Path, *, overwrite: bool = False) -> Iterator[Path]:
             ready(out, overwrite=overwrite)
             with _refusals(out):
                 _flush(partial)
-                _swap(partial, out)
+                with _undisturbed():
+                    _swap(partial, out)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
 
@@ -265,6 +268,24 @@ def _swap(partial: Path, out: Path) -> None:
             raise
         shutil.rmtree(old, ignore_errors=True)
     _flush_names(out.parent)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Take no notice of interruptions: once the swap begins, the result is there to stay."""
+    if threading.current_thread() is not threading.main_thread():  # which alone gets them
+        yield
+        return
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in signals}
+    heard = [number for number in signals if callable(before[number])]
+    for number in heard:
+        signal.signal(number, lambda number, frame: None)
+    try:
+        yield
+    finally:
+        for number in heard:
+            signal.signal(number, before[number])
 
 
 def _change_places(a: Path, b: Path) -> bool:
