@@ -14,6 +14,7 @@ from geo_urc.errors import OutputError, Problem
 from geo_urc.identity import Difference, differences
 from geo_urc.inputs.sources import hashes, sha256_of
 from geo_urc.outputs.staging import RECORD, recover
+from geo_urc.processes import default_workers
 from geo_urc.progress import SILENT, Progress
 from geo_urc.record import software
 from geo_urc.run import request_for, run
@@ -89,8 +90,9 @@ def repeat(folder: Path, start: Path = Path(), progress: Progress = SILENT) -> R
     with TemporaryDirectory(prefix="geo_urc-") as place:
         again = Path(place) / "again"
         book = command.book(start)
-        inputs = command.inputs(start, progress)
-        run(inputs, book, request_for(command, again, start), progress)
+        workers = default_workers()
+        inputs = command.inputs(start, workers, progress)
+        run(inputs, book, request_for(command, again, start, workers=workers), progress)
         progress.phase(Text("逐项比较", "Comparing"))
         found = tuple(differences(folder, again, RECORD, _SOFTWARE))
         written = {path.relative_to(again) for path in again.rglob("*")}

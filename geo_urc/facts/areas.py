@@ -163,10 +163,10 @@ class Meeting:
         near = np.flatnonzero((metres < band_m) | (metres == 0))
         outside[near] = False
         if len(near):
-            deep_in, out_m = (figure[near] for figure in self._corners(band_m))
-            astride = deep_in & (out_m >= max(band_m, NOISE_M))
+            deep_in, out_m = self._corners(band_m)
+            astride = deep_in[near] & (out_m[near] >= max(band_m, NOISE_M))
             straddles[near[astride]] = True
-            depth[near[astride]] = -out_m[astride]
+            depth[near[astride]] = -out_m[near[astride]]
             rest = near[~astride]
             depth[rest], inside[rest], straddles[rest] = areas.settle(
                 geometry[rest], metres[rest], band_m

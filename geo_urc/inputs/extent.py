@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pyproj
@@ -10,6 +12,7 @@ from geo_urc.errors import CrsError, Problem
 from geo_urc.inputs.systems import beijing_in, label, read_system
 from geo_urc.text import Text
 
+Boxes = npt.NDArray[np.floating[Any]]
 _MARGIN_DEG = 0.5
 _LOCAL_M = 100_000.0
 _CHINA_DEG = (70.0, 3.0, 140.0, 55.0)
@@ -31,7 +34,7 @@ _LOCAL = (
 )
 
 
-def off_earth(crs: pyproj.CRS, bounds: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+def off_earth(crs: pyproj.CRS, bounds: Boxes) -> npt.NDArray[np.bool_]:
     """Return which extents in degrees are of no place: beyond the poles or the 180th meridian.
 
     An extent wider than half the Earth is that of an outline across the 180th meridian, drawn
@@ -49,7 +52,7 @@ def off_earth(crs: pyproj.CRS, bounds: npt.NDArray[np.float64]) -> npt.NDArray[n
     return beyond | (bounds[:, 2] - bounds[:, 0] > 180.0)
 
 
-def elsewhere(crs: pyproj.CRS, bounds: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+def elsewhere(crs: pyproj.CRS, bounds: Boxes) -> npt.NDArray[np.bool_]:
     """Return which extents do not touch Beijing with 0.5° around it."""
     west, south, east, north = beijing_in(crs, _MARGIN_DEG)
     return ~(

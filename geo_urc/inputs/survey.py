@@ -74,9 +74,7 @@ class Survey:
     unusable: dict[int, Text] = field(default_factory=dict)
     dropped: dict[int, Text] = field(default_factory=dict)
     type_ids: set[int] = field(default_factory=set)
-    bounds: npt.NDArray[np.float32] = field(
-        default_factory=lambda: np.empty((0, 4), np.float32)
-    )
+    bounds: npt.NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 4), np.float32))
     bounded: npt.NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
     given_ids: pa.StringArray | None = None
     tally: Tally = field(default_factory=Tally)
@@ -161,13 +159,10 @@ def joined(runs: Iterable[Survey]) -> Survey:
     bounds, rows, ids = [result.bounds], [result.bounded], []
     for run in runs:
         first = result.count
-        for of_all, of_run in (
-            (result.mended, run.mended),
-            (result.area_ratio, run.area_ratio),
-            (result.unusable, run.unusable),
-            (result.dropped, run.dropped),
-        ):
-            of_all.update({first + row: value for row, value in of_run.items()})
+        result.mended |= {first + row: shape for row, shape in run.mended.items()}
+        result.area_ratio |= {first + row: ratio for row, ratio in run.area_ratio.items()}
+        result.unusable |= {first + row: why for row, why in run.unusable.items()}
+        result.dropped |= {first + row: why for row, why in run.dropped.items()}
         result.type_ids |= run.type_ids
         bounds.append(run.bounds)
         rows.append(np.int32(first) + run.bounded)
