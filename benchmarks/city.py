@@ -349,7 +349,7 @@ def districts(rng: Generator) -> np.ndarray:
         (False, SOUTH, NORTH, EAST - WEST),
         (True, WEST, EAST, NORTH - SOUTH),
     ):
-        along = np.linspace(0, end, 5_000)
+        along = np.linspace(0, end, 2_500)
         for line in range(5):
             waves = sum(
                 (900 / k) * np.sin(k * along / 4_000 + rng.uniform(0, 6)) for k in range(1, 9)

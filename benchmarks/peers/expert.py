@@ -96,9 +96,7 @@ def pieces(shapes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate(small), np.concatenate(whose)
 
 
-def overlap(
-    shapes: np.ndarray, parts: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def overlap(shapes: np.ndarray, parts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return pairs of shape and part, and what they share."""
     row, part = shapely.STRtree(parts).query(shapes, "intersects")
     shapely.prepare(parts)

@@ -40,7 +40,9 @@ def main() -> None:
     PHASES.step("greens")
     parcels["blue_share"] = share_in(plots, layer["rivers"])
     PHASES.step("rivers")
-    about = middles.set_geometry(middles.buffer(800)).sjoin(layer["facilities"], predicate="contains")
+    about = middles.set_geometry(middles.buffer(800)).sjoin(
+        layer["facilities"], predicate="contains"
+    )
     counted = about.groupby("parcel_id").size()
     parcels["facilities"] = parcels["parcel_id"].map(counted).fillna(0).astype(int)
     PHASES.step("facilities")

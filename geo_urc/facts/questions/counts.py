@@ -24,7 +24,9 @@ def count_within(ctx: Context, *, layer: str, radius_m: float) -> Fact:
     features = found.features
     centres = ctx.shared(("centres", features.role), lambda: Centres(features.geometry))
     middle = np.full((len(ctx), 2), np.nan)
-    middle[ctx.placed] = shapely.get_coordinates(shapely.centroid(ctx.features.geometry[ctx.placed]))
+    middle[ctx.placed] = shapely.get_coordinates(
+        shapely.centroid(ctx.features.geometry[ctx.placed])
+    )
 
     def counted(rows: np.ndarray, metres: float) -> Floats:
         return centres.kd.query_ball_point(middle[rows], metres, return_length=True).astype(float)
