@@ -114,12 +114,13 @@ def main() -> None:
                     continue
                 _say(f"round {number + 1} of {asked.rounds}: {one.key}")
                 try:
-                    costs.setdefault(one.key, []).append(one.run())
+                    cost = one.run()
                 except FailedError as error:
                     failures[one.key] = str(error)
                     _say(f"  {error}")
                 else:
-                    _say(f"  {costs[one.key][-1].seconds:.2f} s")
+                    costs.setdefault(one.key, []).append(cost)
+                    _say(f"  {cost.seconds:.2f} s")
     _say("comparing the answers")
     agreement = {format_: _agreement(city, format_, entered, costs) for format_ in asked.formats}
     cold = _cold_start(asked) if asked.cold else {}
@@ -218,9 +219,7 @@ def _installed(name: str) -> bool:
 
 
 def _environment(database: Server | None) -> dict[str, str]:
-    paths = [str(HERE.parent), os.environ.get("PYTHONPATH", "")]
-    env = {"PYTHONPATH": os.pathsep.join(p for p in paths if p)}
-    return env if database is None else env | {"POSTGRES_URI": database.uri}
+    return {} if database is None else {"POSTGRES_URI": database.uri}
 
 
 def _city(out: Path, parcels: int, seed: int, multi: float, formats: Sequence[str]) -> Path:

@@ -20,22 +20,26 @@ AT_ONCE = 65_536
 
 def main() -> None:
     city, out, format_ = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
-    with postgresql.connect(os.environ["POSTGRES_URI"], autocommit=True) as connection:
-        with connection.cursor() as ask:
-            for name in LAYERS:
-                take_in(ask, name, city / f"{name}.{format_}")
-            ask.execute("ANALYZE")
-            PHASES.phase("read")
-            for block in STEPS.read_text("utf-8").split("-- step: ")[1:]:
-                name, _, statements = block.partition("\n")
-                for statement in statements.split(";\n"):
-                    if statement.strip():
-                        ask.execute(statement)
-                PHASES.step(name)
-            PHASES.phase("evaluate")
-            for name in ("parcels", "greens", "underground"):
-                hand_out(ask, name, out / f"{name}.{format_}")
-            PHASES.phase("write")
+    uri = os.environ["POSTGRES_URI"]
+    with postgresql.connect(uri, autocommit=True) as connection, connection.cursor() as ask:
+        ask.execute("DROP SCHEMA IF EXISTS city CASCADE")
+        ask.execute("CREATE SCHEMA city")
+        ask.execute("SET search_path TO city, public")
+        PHASES.phase("connect")
+        for name in LAYERS:
+            take_in(ask, name, city / f"{name}.{format_}")
+        ask.execute("ANALYZE")
+        PHASES.phase("read")
+        for block in STEPS.read_text("utf-8").split("-- step: ")[1:]:
+            name, _, statements = block.partition("\n")
+            for statement in statements.split(";\n"):
+                if statement.strip():
+                    ask.execute(statement)
+            PHASES.step(name)
+        PHASES.phase("evaluate")
+        for name in ("parcels", "greens", "underground"):
+            hand_out(ask, name, out / f"{name}.{format_}")
+        PHASES.phase("write")
     PHASES.tell()
 
 
