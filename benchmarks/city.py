@@ -93,11 +93,21 @@ class Blocks(NamedTuple):
 
 
 def make_city(
-    folder: Path, parcels: int, seed: int = 1, *, multi: float = 0.01, formats: tuple[str, ...]
+    folder: Path,
+    parcels: int,
+    seed: int = 1,
+    *,
+    multi: float = 0.01,
+    thinned: int = 1,
+    formats: tuple[str, ...],
 ) -> None:
-    """Write a city, one file a layer and format, and a LAYERS.toml for each format."""
+    """Write a city, one file a layer and format, and a LAYERS.toml for each format.
+
+    ``multi`` is the share of parcels in two parts. Of the crowded layers one feature in
+    ``thinned`` is made.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    for name, layer in layers(seed, parcels).items():
+    for name, layer in layers(seed, parcels, thinned).items():
         _write_layer(folder, name, layer, formats)
     for format_ in formats:
         write = {"gpkg": _write_gpkg, "parquet": _write_parquet}[format_]
@@ -190,15 +200,18 @@ def _parcel_batch(rng: Generator, number: np.ndarray, shapes: np.ndarray) -> pa.
 # --- what lies about them -----------------------------------------------------------------------
 
 
-def layers(seed: int, parcels: int) -> dict[str, tuple[dict[str, np.ndarray], np.ndarray]]:
+def layers(
+    seed: int, parcels: int, thinned: int = 1
+) -> dict[str, tuple[dict[str, np.ndarray], np.ndarray]]:
     """Return name → (columns, shapes) of every layer but the parcels."""
 
     def rng(number: int) -> Generator:
         return np.random.default_rng([seed, number])
 
-    greens = green_shapes(rng(3), 5_000)
-    dug = underground_shapes(rng(4), greens, 20_000)
-    trees = tree_places(rng(5), greens, dug, 3_000)
+    greens = green_shapes(rng(3), 5_000 // thinned)
+    dug = underground_shapes(rng(4), greens, 20_000 // thinned)
+    trees = tree_places(rng(5), greens, dug, 3_000 // thinned)
+    facilities = shapely.points(places(rng(8), 30_000 // thinned, spread=1.0))
     soil = rng(6).uniform(1.5, 4, len(dug)).round(2)
     areas = {name: patches(rng(20 + k), n) for k, (name, n) in enumerate(_PATCHES.items())}
     kinds = rng(30).choice(["key_area", "business", "functional", "renewal"], _PATCHES["key_areas"])
@@ -217,10 +230,7 @@ def layers(seed: int, parcels: int) -> dict[str, tuple[dict[str, np.ndarray], np
         ),
         "trees": ({"tree_id": _numbered("T", len(trees))}, trees),
         "rivers": ({"name": _numbered("河", 300)}, rivers(rng(7), 300)),
-        "facilities": (
-            {"name": _numbered("F", 30_000)},
-            shapely.points(places(rng(8), 30_000, spread=1.0)),
-        ),
+        "facilities": ({"name": _numbered("F", len(facilities))}, facilities),
         "hubs": ({"name": _numbered("枢纽", _PATCHES["hubs"])}, areas["hubs"]),
         "integration": ({"kind": hub_kinds}, areas["integration"]),
         "key_areas": ({"kind": kinds}, areas["key_areas"]),
@@ -472,11 +482,19 @@ def main() -> None:
     options.add_argument("--parcels", type=int, default=100_000)
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--multi", type=float, default=0.01, help="share of parcels in two parts")
+    options.add_argument("--thinned", type=int, default=1, help="make one feature in so many")
     options.add_argument("--formats", default="gpkg,parquet")
     options.add_argument("--out", type=Path, required=True)
     asked = options.parse_args()
     formats = tuple(asked.formats.split(","))
-    make_city(asked.out, asked.parcels, asked.seed, multi=asked.multi, formats=formats)
+    make_city(
+        asked.out,
+        asked.parcels,
+        asked.seed,
+        multi=asked.multi,
+        thinned=asked.thinned,
+        formats=formats,
+    )
 
 
 if __name__ == "__main__":

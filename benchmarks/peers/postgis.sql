@@ -88,8 +88,8 @@ SELECT t.parcel_id, t.land_use, t.ownership, t.land_supply, t.existing_above_gfa
     t.built, t.rail_integration, t.urban_village, t.inefficient,
     n.metres AS rail_distance_m, n.metres <= 800 AS rail_near,
     n.middle_m AS rail_centroid_distance_m, n.middle_m <= 800 AS rail_centroid_near,
-    coalesce(least(c.share, 1), 0) AS rail_share, d.district,
-    coalesce(least(g.share, 1), 0) AS green_share, coalesce(least(w.share, 1), 0) AS blue_share,
+    least(coalesce(c.share, 0), 1) AS rail_share, d.district,
+    least(coalesce(g.share, 0), 1) AS green_share, least(coalesce(w.share, 0), 1) AS blue_share,
     coalesce(f.n, 0)::int AS facilities, ST_AsBinary(t.geometry) AS geometry
 FROM parcels t
 JOIN nearest n ON n.id = t.parcel_id

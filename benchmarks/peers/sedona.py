@@ -205,9 +205,9 @@ def together(define: Define) -> None:
             t.planned_gfa_m2, t.built, t.rail_integration, t.urban_village, t.inefficient,
             n.metres AS rail_distance_m, n.metres <= 800 AS rail_near,
             n.middle_m AS rail_centroid_distance_m, n.middle_m <= 800 AS rail_centroid_near,
-            coalesce(least(c.share, 1), 0) AS rail_share, d.district,
-            coalesce(least(g.share, 1), 0) AS green_share,
-            coalesce(least(w.share, 1), 0) AS blue_share,
+            least(coalesce(c.share, 0), 1) AS rail_share, d.district,
+            least(coalesce(g.share, 0), 1) AS green_share,
+            least(coalesce(w.share, 0), 1) AS blue_share,
             CAST(coalesce(f.n, 0) AS INT) AS facilities, t.geometry
         FROM parcels t JOIN nearest n ON t.parcel_id = n.id
         LEFT JOIN in_circles c ON t.parcel_id = c.id LEFT JOIN in_district d ON t.parcel_id = d.id
