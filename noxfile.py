@@ -7,6 +7,7 @@ downloaded behind one's back, and what passes here is what was installed.
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import nox
 
@@ -75,8 +76,30 @@ def audit(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Compare with a plain copy and with an expert's script: ``nox -s bench -- --parcels 100000``."""
-    _python(session, "benchmarks/compare.py", *session.posargs)
+    """Compare with the floor and with other tools: ``nox -s bench -- --parcels 100000``."""
+    session.run(_bench_python(), "benchmarks/compare.py", *session.posargs, external=True)
+
+
+@nox.session(name="bench-facts")
+def bench_facts(session: nox.Session) -> None:
+    """Time each fact, keep the figures, and compare them with those kept before."""
+    kept = Path("benchmarks/history")
+    earlier = ["--benchmark-compare"] if [*kept.rglob("*.json")] else []
+    session.run(
+        *(_bench_python(), "-m", "pytest", "benchmarks/facts", "--override-ini=addopts="),
+        *("--import-mode=importlib", "-q", "--benchmark-autosave", *earlier),
+        *(f"--benchmark-storage={kept}", "--benchmark-columns=median,iqr,rounds"),
+        *("--benchmark-sort=fullname", "--benchmark-group-by=param:role", *session.posargs),
+        external=True,
+    )
+
+
+def _bench_python() -> str:
+    """Return the benchmark's own environment if there is one, see benchmarks/README.md."""
+    for own in ("benchmarks/.venv/bin/python", "benchmarks/.venv/Scripts/python.exe"):
+        if Path(own).exists():
+            return own
+    return sys.executable
 
 
 @nox.session
@@ -88,6 +111,6 @@ def wheel(session: nox.Session) -> None:
 @nox.session
 def lock(session: nox.Session) -> None:
     """Write requirements/ from pyproject.toml (needs uv); ``-- --upgrade`` for newest versions."""
-    for name, group in {"run": "build", "dev": "dev"}.items():
+    for name, group in {"run": "build", "dev": "dev", "bench": "bench"}.items():
         target = f"--output-file=requirements/{name}.txt"
         session.run(*_LOCK, f"--group={group}", target, *session.posargs, external=True)

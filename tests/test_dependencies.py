@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-LOCKS = ("run", "dev")
+LOCKS = ("run", "dev", "bench")
 ALLOWED = frozenset(
     {
         "0BSD", "Apache Software License", "Apache-2.0", "BSD", "BSD License", "BSD-2-Clause",
@@ -53,8 +53,8 @@ def test_the_locks_hold_what_the_project_asks_for(name):
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     groups = project["dependency-groups"]
     wanted = [*project["project"]["dependencies"], *groups["build"]]
-    if name == "dev":
-        wanted += [w for group in ("dev", "notebooks") for w in groups[group] if isinstance(w, str)]
+    beyond = {"run": (), "dev": ("dev", "notebooks"), "bench": ("bench",)}[name]
+    wanted += [w for group in beyond for w in groups[group] if isinstance(w, str)]
     assert {plain(w) for w in wanted} <= {plain(requirement) for requirement in locked(name)}
 
 

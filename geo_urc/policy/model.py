@@ -412,6 +412,7 @@ QUESTIONS = frozenset(
         "clearance",
         "compatible",
         "contributed",
+        "count_within",
         "demand_served",
         "depth",
         "differs",

@@ -8,6 +8,7 @@ meet the plain measuring functions beside this folder. Nothing here knows a rule
 from geo_urc.facts.questions import (
     areas,
     choices,
+    counts,
     demand,
     derived,
     distances,
@@ -37,6 +38,7 @@ __all__ = [
     "Context",
     "areas",
     "choices",
+    "counts",
     "demand",
     "derived",
     "distances",
