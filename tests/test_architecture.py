@@ -16,7 +16,7 @@ import geo_urc
 PACKAGE = Path(geo_urc.__file__).parent
 ARROW = [
     {"text", "safe_text"},
-    {"errors", "resources", "results", "verdicts", "wkb"},
+    {"errors", "resources", "results", "validation", "verdicts", "wkb"},
     {"roles", "tables", "concerns"},
     {"policy", "inputs"},
     {"facts"},
