@@ -106,6 +106,9 @@ def open_raster(
         what = Text("文件不存在。", "does not exist.")
         fix = Text(f"请检查路径（查找位置：{path}）。", f"Check the path (looked for at {path}).")
         raise LayerError(Problem(where, what, fix))
+    if not path.is_file() and not path.is_dir():
+        what = Text("不是文件，也不是文件夹。", "is neither a file nor a folder.")
+        raise LayerError(Problem(where, what, Text("请给出栅格文件。", "Give a raster file.")))
     with _reading(role.id, entry.path), _open(path) as file:
         return _looked_at(file, role, entry, path, where, evaluation_crs, strict)
 

@@ -17,6 +17,8 @@ import numpy as np
 from geo_urc.inputs.encoding import codec_of, cut_tails, undecodable
 from geo_urc.text import Text
 
+_LEAST_DBF = 33
+"""Bytes of a heading that describes no column."""
 _CHUNK_ROWS = 1 << 15
 _SAMPLES = 3
 _MOST_BYTES = 64
@@ -121,6 +123,14 @@ def check_attributes(dbf: Path, cpg: Path | None, forced: str | None) -> Attribu
     marred = {codec: _marred(table, codec) for codec in tried}
     codec = min(tried, key=lambda codec: len(marred[codec]))
     return Attributes(codec, (_marred_note(codec, marred[codec]),), tuple(marred[codec]), missing)
+
+
+def table_readable(dbf: Path) -> bool:
+    """Return whether a DBF begins as one: with a whole heading and records of some length."""
+    if dbf.stat().st_size < _LEAST_DBF:
+        return False
+    table = _header(dbf)
+    return table.header >= _LEAST_DBF and table.record > 0
 
 
 def missing_shapes(shp: Path) -> bool:

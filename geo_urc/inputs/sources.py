@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from geo_urc.errors import LayerError, Problem
+from geo_urc.inputs.suggest import suggestion
 from geo_urc.text import Text
 
 READ_ERRORS = (pa.ArrowException, OSError, RuntimeError, UnicodeDecodeError)
@@ -107,6 +108,13 @@ class Request:
         """The file or folder on disk."""
         return self.base / self.path.partition("|layername=")[0]
 
+    def by_stem(self, path: str | Path) -> bool:
+        """Return whether the layer named is the file's name without its extension.
+
+        Of a format with one layer a file that is the user's, the archive's member or a copy.
+        """
+        return self.layer in (self.file.stem, Path(path).stem)
+
     def fault(self, what: Text, fix: Text) -> LayerError:
         """Return an error about this file."""
         return LayerError(Problem(self.path, what, fix))
@@ -129,6 +137,9 @@ def open_source(request: Request) -> Source:
         what = Text("文件不存在。", "does not exist.")
         fix = Text(f"请检查路径（查找位置：{path}）。", f"Check the path (looked for at {path}).")
         raise request.fault(what, fix)
+    if not path.is_file() and not path.is_dir():
+        what = Text("不是文件，也不是文件夹。", "is neither a file nor a folder.")
+        raise request.fault(what, Text("请给出数据文件。", "Give a file of data."))
     try:
         return _opened(path, request)
     except PermissionError as error:
@@ -147,6 +158,7 @@ def _opened(given: Path, request: Request) -> Source:
     from geo_urc.inputs.vector import open_vector
 
     _refuse_nothing(given, request)
+    given = _shapefile_in(given, request)
     path, notes = given, [misnamed(given)]
     keep: list[object] = []
     if format_of(given) == ".zip":
@@ -163,6 +175,11 @@ def _opened(given: Path, request: Request) -> Source:
     if kind != ".csv" and (request.x is not None or request.y is not None):
         what = Text("x、y 只用于 CSV 文本。", "is not CSV text, so x and y do not apply.")
         raise request.fault(what, Text("请删去 x 和 y。", "Remove x and y."))
+    if kind in (".csv", ".shp", ".parquet") and request.layer is not None:
+        stems = dict.fromkeys((given.stem, path.stem if kind == ".shp" else given.stem))
+        if not request.by_stem(given) and not request.by_stem(path):
+            what = Text(f"没有图层“{request.layer}”。", f'has no layer "{request.layer}".')
+            raise request.fault(what, suggestion(request.layer, list(stems)))
     if kind == ".csv":
         opened = open_delimited(path, request)
     elif kind == ".parquet" or _is_parquet_folder(path):
@@ -187,6 +204,31 @@ def _refuse_nothing(path: Path, request: Request) -> None:
     else:
         return
     raise request.fault(what, Text("请重新导出。", "Export it again."))
+
+
+def _shapefile_in(path: Path, request: Request) -> Path:
+    """Return the Shapefile of a folder that holds some, so that its encoding is looked at.
+
+    Raises
+    ------
+    LayerError
+        If there are several and none is named.
+    """
+    if not path.is_dir() or path.suffix.lower() == ".gdb":
+        return path
+    found = {p.stem: p for p in sorted(path.iterdir()) if p.suffix.lower() == ".shp"}
+    if not found:
+        return path
+    if request.layer is None and len(found) == 1:
+        return next(iter(found.values()))
+    if request.layer in found:
+        return found[request.layer]
+    if request.layer is not None:
+        what = Text(f"没有图层“{request.layer}”。", f'has no layer "{request.layer}".')
+        raise request.fault(what, suggestion(request.layer, list(found)))
+    what = Text(f"有多个图层：{'、'.join(found)}。", f"has several layers: {', '.join(found)}.")
+    fix = Text("请用 |layername=图层名 指定一个。", "Choose one with |layername=NAME.")
+    raise request.fault(what, fix)
 
 
 def _is_parquet_folder(path: Path) -> bool:

@@ -97,7 +97,16 @@ def _open_shapefile(path: Path, request: Request) -> Source:
     files = shapefile.sidecars(path)
     notes: list[Text] = []
     attributes = None
-    if ".dbf" in files:
+    damaged = False
+    if ".dbf" in files and not shapefile.table_readable(files[".dbf"]):
+        del files[".dbf"]
+        damaged = True
+        notes.append(
+            Text(
+                "属性表 .dbf 已损坏，没有属性。", "the .dbf is damaged, so there are no attributes."
+            )
+        )
+    elif ".dbf" in files:
         attributes = shapefile.check_attributes(files[".dbf"], files.get(".cpg"), request.encoding)
         notes += attributes.notes
     else:
@@ -129,7 +138,7 @@ def _open_shapefile(path: Path, request: Request) -> Source:
     keep = None
     cuts = attributes.cuts if attributes else ()
     staged = path
-    if cuts or rebuilt or not placed or ARCHIVE_MARK in str(path):
+    if cuts or rebuilt or damaged or not placed or ARCHIVE_MARK in str(path):
         keep = TemporaryDirectory(prefix="geo_urc-")
         staged = shapefile.stage(files, Path(keep.name), cuts)
     if rebuilt:
@@ -241,9 +250,9 @@ def _layer(target: str, request: Request) -> str:
     layers = [name for name, shaped in found.items() if shaped]
     if request.table_will_do and (request.layer in found or not layers):
         layers = list(found)
-    if request.layer is not None and (request.layer in layers or len(layers) > 1):
-        if request.layer in layers:
-            return request.layer
+    if request.layer in layers:
+        return request.layer
+    if request.layer is not None and layers and not (len(layers) == 1 and request.by_stem(target)):
         what = Text(f"没有图层“{request.layer}”。", f'has no layer "{request.layer}".')
         raise request.fault(what, suggestion(request.layer, layers))
     if len(layers) == 1:
@@ -303,6 +312,7 @@ def _stream(
         raise request.fault(what, fix) from error
 
     _refuse_namesakes(schema.names, request)
+    blobs = bool(fid) and layer is not None and info["driver"] == "GPKG"
 
     def records(rows: int, columns: Sequence[str] | None) -> Iterator[Records]:
         wanted = schema.names if columns is None else list(columns)
@@ -310,10 +320,12 @@ def _stream(
         # GDAL cannot filter by a field that it was told not to read, nor choose one without a name.
         chosen = request.where is None and all(wanted)
         stored = [c for c in wanted if c != fid] if chosen else None
-        with _quiet(), opened(rows, stored, fid in wanted and bool(fid)) as (_, reader):
+        with _quiet(), opened(rows, stored, bool(fid) and (blobs or fid in wanted)) as (_, reader):
             for batch in reader:
                 given = plain_batch([batch.column(c) for c in wanted], subset)
                 wkb = batch.column(shape).cast(pa.binary()) if shape else None
+                if blobs and wkb is not None and wkb.null_count:
+                    wkb = _with_blobs(wkb, batch.column(fid), target, layer, (fid, shape))
                 yield Records(given, pa.nulls(len(batch), pa.binary()) if wkb is None else wkb)
 
     return Source(
@@ -354,13 +366,41 @@ def _try_condition(target: str, layer: str, where: str) -> None:
     GDAL pastes the condition into its own query, and where that fails gives no record and no
     error. It also offers functions that open files and ask the network; here there are none.
     """
-    quoted = layer.replace('"', '""')
+    with _database(target) as connection:
+        connection.create_function("regexp", 2, lambda *_: True)
+        connection.execute(f"SELECT count(*) FROM {_quoted(layer)} WHERE ({where}\n)").fetchone()
+
+
+def _with_blobs(
+    wkb: pa.Array, fids: pa.Array, target: str, layer: str, names: tuple[str, str]
+) -> pa.Array:
+    """Return WKB with what a GeoPackage holds where GDAL could make no geometry of it.
+
+    GDAL gives null there, as where there is nothing; what is no geometry is still the user's.
+    ``names`` are those of the columns of feature ids and of geometries.
+    """
+    fid, shape = map(_quoted, names)
+    query = f"SELECT CAST({shape} AS BLOB) FROM {_quoted(layer)} WHERE {fid} = ?"
+    values = wkb.to_pylist()
+    with _database(target) as connection:
+        for row, value in enumerate(values):
+            if value is None:
+                found = connection.execute(query, (fids[row].as_py(),)).fetchone()
+                values[row] = found[0] if found else None
+    return pa.array(values, pa.binary())
+
+
+def _database(target: str) -> closing[sqlite3.Connection]:
+    """Return a connection to a SQLite file that reads only, and leaves nothing beside it."""
     file = Path(target).resolve()
     waiting = file.with_name(f"{file.name}-wal").exists()  # its changes are to be seen as well
     address = f"{file.as_uri()}?mode=ro{'' if waiting else '&immutable=1'}"
-    with closing(sqlite3.connect(address, uri=True)) as connection:
-        connection.create_function("regexp", 2, lambda *_: True)
-        connection.execute(f'SELECT count(*) FROM "{quoted}" WHERE ({where}\n)').fetchone()
+    return closing(sqlite3.connect(address, uri=True))
+
+
+def _quoted(name: str) -> str:
+    """Return a name as SQL writes it."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _quiet() -> Any:
@@ -376,6 +416,12 @@ def _unreadable(request: Request, error: Exception, target: str = "") -> Excepti
         return request.fault(what, fix)
     if "not recognized as being in a supported file format" in str(error):
         return request.fault(*_unknown_format(request.file.suffix.lower()))
+    if any(sign in str(error) for sign in _BROKEN_DATABASE):
+        what = Text(
+            "无法读取：数据库已损坏或不完整。",
+            "cannot be read: the database is damaged or cut off.",
+        )
+        return request.fault(what, Text("请换用完好的文件。", "Use a whole copy."))
     reason = str(error).partition("; It might help")[0].rstrip(".")
     if target:
         reason = reason.replace(target, request.path)
@@ -385,6 +431,10 @@ def _unreadable(request: Request, error: Exception, target: str = "") -> Excepti
         "Check its format and that it is whole, or save it again with a GIS.",
     )
     return request.fault(what, fix)
+
+
+_BROKEN_DATABASE = ("disk image is malformed", "malformed database schema", "not a database")
+"""What SQLite says of a file that is damaged."""
 
 
 def _unknown_format(suffix: str) -> tuple[Text, Text]:

@@ -109,7 +109,10 @@ class Parameter(Table):
     def _in_order(self) -> Parameter:
         days = [dated.from_ for dated in self.values]
         if any(later <= earlier for earlier, later in pairwise(days)):
-            raise Unfit("values 须按日期先后排列，每日一次", "give values in the order of their days, each day once")
+            raise Unfit(
+                "values 须按日期先后排列，每日一次",
+                "give values in the order of their days, each day once",
+            )
         return self
 
     def at(self, date: dt.date | None) -> Value:
@@ -164,7 +167,10 @@ class Compare(Condition):
     def _one_limit(self) -> Compare:
         limits = (self.at_most, self.at_least, self.at_most_fact, self.at_least_fact)
         if sum(v is not None for v in limits) != 1:
-            raise Unfit("at_most、at_least、at_most_fact、at_least_fact 须恰写一个", "give one of at_most, at_least, at_most_fact and at_least_fact")
+            raise Unfit(
+                "at_most、at_least、at_most_fact、at_least_fact 须恰写一个",
+                "give one of at_most, at_least, at_most_fact and at_least_fact",
+            )
         return self
 
     @property
@@ -323,7 +329,9 @@ class Price(Table):
     @model_validator(mode="after")
     def _one_way(self) -> Price:
         if self.nothing and (self.base or self.upon or self.factor != 1.0):
-            raise Unfit("没有 base、upon、factor 便无从计算", "nothing stands without base, upon and factor")
+            raise Unfit(
+                "没有 base、upon、factor 便无从计算", "nothing stands without base, upon and factor"
+            )
         return self
 
     @property
@@ -474,7 +482,10 @@ class Case(Table):
     def _one_condition(self) -> Case:
         given = (self.is_, self.one_of, self.same_as, self.at_most, self.at_least)
         if sum(v is not None for v in given) != 1:
-            raise Unfit("is、one_of、same_as、at_most、at_least 须恰写一个", "give one of is, one_of, same_as, at_most and at_least")
+            raise Unfit(
+                "is、one_of、same_as、at_most、at_least 须恰写一个",
+                "give one of is, one_of, same_as, at_most and at_least",
+            )
         return self
 
     @property
