@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 from geo_urc.text import Text
 
 
-class Unfit(ValueError):
+class UnfitError(ValueError):
     """A value that a model refuses; its arguments say why, in Chinese and in English."""
 
     def __init__(self, zh: str, en: str) -> None:
@@ -76,7 +76,7 @@ def wanted(detail: ErrorDetails) -> Text | None:
 
 
 def finding(detail: ErrorDetails) -> Text:
-    """Return what is wrong, as a sentence that begins with its place.
+    r"""Return what is wrong, as a sentence that begins with its place.
 
     Examples
     --------
@@ -84,7 +84,7 @@ def finding(detail: ErrorDetails) -> Text:
     >>> try:
     ...     TypeAdapter(int).validate_python("many")
     ... except ValidationError as error:
-    ...     print(*finding(error.errors()[0]), sep="\\n")
+    ...     print(*finding(error.errors()[0]), sep="\n")
     的值“many”不合要求，应为整数。
     has the value "many"; a whole number is needed.
     """
@@ -97,7 +97,7 @@ def finding(detail: ErrorDetails) -> Text:
         return Text("不是已知的写法。", "is of no known form.")
     if kind == "value_error":
         told = detail["ctx"]["error"]
-        zh, en = told.args if isinstance(told, Unfit) else (told, told)
+        zh, en = told.args if isinstance(told, UnfitError) else (told, told)
         return Text(f"不合要求：{zh}。", f"is unfit: {en}.")
     given, needed = _short(detail["input"]), wanted(detail)
     if needed is None:

@@ -101,5 +101,21 @@ def _from_xy(x: pa.Array, y: pa.Array) -> pa.Array:
 
 
 def _from_wkt(wkt: pa.Array) -> pa.Array:
-    shapes = shapely.from_wkt(to_objects(wkt), on_invalid="ignore")
-    return pa.array(shapely.to_wkb(shapes), pa.binary())
+    """Return texts as WKB; one that is no geometry as its own bytes, which no reader takes for any."""
+    texts = to_objects(wkt)
+    try:
+        shapes = shapely.from_wkt(texts, on_invalid="ignore")
+    except NotImplementedError:  # one arc among them, and shapely refuses the whole column
+        shapes = np.array([_from_one(text) for text in texts], dtype=object)
+    wkb = shapely.to_wkb(shapes)
+    for row in np.flatnonzero(shapely.is_missing(shapes)).tolist():
+        if texts[row] is not None and texts[row].strip():
+            wkb[row] = texts[row].strip().encode()
+    return pa.array(wkb, pa.binary())
+
+
+def _from_one(text: str | None) -> shapely.Geometry | None:
+    try:
+        return shapely.from_wkt(text, on_invalid="ignore")
+    except NotImplementedError:
+        return None

@@ -100,6 +100,11 @@ def sidecars(shp: Path) -> dict[str, Path]:
     return {".shp": shp, **{ext: p for ext, p in found.items() if ext != ".shp"}}
 
 
+def found_by_gdal(files: dict[str, Path]) -> bool:
+    """Return whether GDAL sees every file: it looks for extensions in small or capital letters."""
+    return all(p.suffix[1:].islower() or p.suffix[1:].isupper() for p in files.values())
+
+
 def check_attributes(dbf: Path, cpg: Path | None, forced: str | None) -> Attributes:
     """Return the encoding in which every name and value of a DBF can be read.
 

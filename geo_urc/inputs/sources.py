@@ -132,7 +132,12 @@ def open_source(request: Request) -> Source:
         what = Text("尚不支持 PostgreSQL 数据库。", "PostgreSQL is not supported yet.")
         fix = Text("请先导出为 GeoPackage。", "Export it to a GeoPackage first.")
         raise request.fault(what, fix)
+    if request.layer is not None and "|" in request.layer:
+        option = request.layer.partition("|")[2]
+        what = Text(f"不支持“|{option}”。", f'"|{option}" is not supported.')
+        raise request.fault(what, Text("请用 where 筛选。", "Filter with where."))
     path = request.file
+    refuse_unspeakable(path, request.path)
     if not path.exists():
         what = Text("文件不存在。", "does not exist.")
         fix = Text(f"请检查路径（查找位置：{path}）。", f"Check the path (looked for at {path}).")
@@ -146,6 +151,17 @@ def open_source(request: Request) -> Source:
         what = Text(f"无法打开：{error.strerror}。", f"cannot be opened: {error.strerror}.")
         fix = Text("请检查权限。", "Check its permissions.")
         raise request.fault(what, fix) from error
+
+
+def refuse_unspeakable(path: Path, where: str) -> None:
+    """Raise LayerError for a name whose bytes are no text: no result could name its input."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        shown = where.encode("utf-8", "backslashreplace").decode()
+        what = Text("路径含有不是文字的字节。", "has bytes in its path that are no text.")
+        fix = Text("请给文件（夹）改名。", "Rename the file or its folder.")
+        raise LayerError(Problem(shown, what, fix)) from error
 
 
 def _opened(given: Path, request: Request) -> Source:

@@ -19,7 +19,13 @@ from pyogrio.errors import CRSError, DataLayerError, DataSourceError
 
 from geo_urc.inputs import shapefile
 from geo_urc.inputs.plain_text import as_utf8, visible_nul
-from geo_urc.inputs.salvage import salvage_geojson, salvage_records
+from geo_urc.inputs.salvage import (
+    passed_over,
+    salvage_geojson,
+    salvage_records,
+    salvage_sequence,
+    with_texts,
+)
 from geo_urc.inputs.sources import (
     ARCHIVE_MARK,
     BadRecord,
@@ -61,22 +67,35 @@ def open_vector(path: Path, request: Request, kind: str) -> Source:
 def _open_geojson(path: Path, request: Request) -> Source:
     """Open a GeoJSON, whose text GDAL takes for whole and UTF-8 without looking."""
     text = visible_nul(as_utf8(path, request))
+    read: Path = text.path
+    bad: tuple[BadRecord, ...] = ()
+    folder = None
     try:
-        source = _open(str(text.path), request)
-        bad: tuple[BadRecord, ...] = ()
-        folder = None
+        source = _open(str(read), request)
+        salvaged = _passed_over(source, read)
     except DataSourceError as error:
-        salvaged = salvage_geojson(text.path)
+        salvaged = salvage_geojson(read)
         if salvaged is None:
-            raise _unreadable(request, error) from error
-        clean, folder, bad = salvaged
-        try:
-            source = _open(str(clean), request)
-        except DataSourceError:
             raise _unreadable(request, error) from error
     except _UNREADABLE as error:
         raise _unreadable(request, error) from error
+    if salvaged is not None:
+        read, folder, bad = salvaged
+        try:
+            source = _open(str(read), request)
+        except DataSourceError as error:
+            raise _unreadable(request, error) from error
+    if source.driver == "GeoJSON" and request.where is None:
+        source = with_texts(source, read)
     return replace(source, encoding=text.codec, notes=text.notes, bad=bad, keep=(text.keep, folder))
+
+
+def _passed_over(source: Source, path: Path) -> Any:
+    """Return what was salvaged of a file with elements that GDAL passes over; None if it has none."""
+    if source.driver == "GeoJSON" and passed_over(path):
+        salvaged = salvage_geojson(path)
+        return salvaged if salvaged is not None and salvaged[2] else None
+    return salvage_sequence(path) if source.driver == "GeoJSONSeq" else None
 
 
 def open_table(path: Path, request: Request) -> Source:
@@ -97,10 +116,10 @@ def _open_shapefile(path: Path, request: Request) -> Source:
     files = shapefile.sidecars(path)
     notes: list[Text] = []
     attributes = None
-    damaged = False
+    odd = not shapefile.found_by_gdal(files)
     if ".dbf" in files and not shapefile.table_readable(files[".dbf"]):
         del files[".dbf"]
-        damaged = True
+        odd = True
         notes.append(
             Text(
                 "属性表 .dbf 已损坏，没有属性。", "the .dbf is damaged, so there are no attributes."
@@ -138,7 +157,7 @@ def _open_shapefile(path: Path, request: Request) -> Source:
     keep = None
     cuts = attributes.cuts if attributes else ()
     staged = path
-    if cuts or rebuilt or damaged or not placed or ARCHIVE_MARK in str(path):
+    if cuts or rebuilt or odd or not placed or ARCHIVE_MARK in str(path):
         keep = TemporaryDirectory(prefix="geo_urc-")
         staged = shapefile.stage(files, Path(keep.name), cuts)
     if rebuilt:
@@ -259,7 +278,11 @@ def _layer(target: str, request: Request) -> str:
         return layers[0]
     if not layers:
         what = Text("没有空间图层。", "has no layer with a geometry.")
-        raise request.fault(what, Text("请检查文件。", "Check the file."))
+        fix = Text(
+            "请检查文件；坐标表请另存为 CSV。",
+            "Check the file; save a table of coordinates as CSV.",
+        )
+        raise request.fault(what, fix)
     what = Text(f"有多个图层：{'、'.join(layers)}。", f"has several layers: {', '.join(layers)}.")
     fix = Text("请用 |layername=图层名 指定一个。", "Choose one with |layername=NAME.")
     raise request.fault(what, fix)
@@ -293,6 +316,9 @@ def _stream(
     try:
         with _quiet():
             info = pyogrio.read_info(target, layer=layer, encoding=encoding, **options)
+        if info["driver"] == "OpenFileGDB" and not info["fid_column"]:
+            # GDAL lists a layer whose table it cannot open, and gives no record of it.
+            raise DataSourceError(f"the table of layer {layer} is damaged")
         fid = info["fid_column"] if info["driver"] in _FIDS_ARE_COLUMNS else ""
         if request.where is not None and layer is not None and info["driver"] in _ARE_SQLITE:
             _try_condition(target, layer, request.where)
@@ -416,6 +442,10 @@ def _unreadable(request: Request, error: Exception, target: str = "") -> Excepti
         return request.fault(what, fix)
     if "not recognized as being in a supported file format" in str(error):
         return request.fault(*_unknown_format(request.file.suffix.lower()))
+    if isinstance(error, UnicodeDecodeError):
+        what = Text("文字编码无法识别。", "has text in an encoding that cannot be told.")
+        fix = Text("请用 GIS 软件另存为 GeoPackage。", "Save it as a GeoPackage with a GIS.")
+        return request.fault(what, fix)
     if any(sign in str(error) for sign in _BROKEN_DATABASE):
         what = Text(
             "无法读取：数据库已损坏或不完整。",
@@ -451,6 +481,9 @@ def _unknown_format(suffix: str) -> tuple[Text, Text]:
         "请用 GIS 软件另存为 GeoPackage 或 GeoJSON；坐标表可存为带坐标列的 CSV。",
         "Save it as a GeoPackage or GeoJSON with a GIS; a table of coordinates can be a CSV.",
     )
+    if suffix in _PACKED:
+        what = Text("是压缩文件。", "is an archive.")
+        return what, Text("请先解压，或改用 .zip。", "Unpack it first, or use a .zip.")
     if suffix in (".json", ".geojson"):
         what = Text(
             "无法读取：不是 GeoJSON（没有 FeatureCollection）。",
@@ -465,3 +498,4 @@ def _unknown_format(suffix: str) -> tuple[Text, Text]:
 
 
 _RASTERS = (".tif", ".tiff", ".img", ".asc", ".png", ".jpg", ".jpeg", ".bmp", ".jp2", ".vrt")
+_PACKED = (".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar", ".tar")

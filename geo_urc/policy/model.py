@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from geo_urc.text import Text
-from geo_urc.validation import Unfit
+from geo_urc.validation import UnfitError
 
 RULE_ID = r"^[A-Z]+[0-9]+[a-z]?$"
 PARAMETER = r"^[A-Z]+[0-9]+[a-z]?\.[a-z][a-z0-9_]*$"
@@ -109,7 +109,7 @@ class Parameter(Table):
     def _in_order(self) -> Parameter:
         days = [dated.from_ for dated in self.values]
         if any(later <= earlier for earlier, later in pairwise(days)):
-            raise Unfit(
+            raise UnfitError(
                 "values 须按日期先后排列，每日一次",
                 "give values in the order of their days, each day once",
             )
@@ -132,7 +132,9 @@ class Parameter(Table):
     @model_validator(mode="after")
     def _form_if_unset(self) -> Parameter:
         if self.form and self.value is not None:
-            raise Unfit("form 只用于没有 value 的参数", "a form is for a parameter without a value")
+            raise UnfitError(
+                "form 只用于没有 value 的参数", "a form is for a parameter without a value"
+            )
         return self
 
     @property
@@ -167,7 +169,7 @@ class Compare(Condition):
     def _one_limit(self) -> Compare:
         limits = (self.at_most, self.at_least, self.at_most_fact, self.at_least_fact)
         if sum(v is not None for v in limits) != 1:
-            raise Unfit(
+            raise UnfitError(
                 "at_most、at_least、at_most_fact、at_least_fact 须恰写一个",
                 "give one of at_most, at_least, at_most_fact and at_least_fact",
             )
@@ -329,7 +331,7 @@ class Price(Table):
     @model_validator(mode="after")
     def _one_way(self) -> Price:
         if self.nothing and (self.base or self.upon or self.factor != 1.0):
-            raise Unfit(
+            raise UnfitError(
                 "没有 base、upon、factor 便无从计算", "nothing stands without base, upon and factor"
             )
         return self
@@ -482,7 +484,7 @@ class Case(Table):
     def _one_condition(self) -> Case:
         given = (self.is_, self.one_of, self.same_as, self.at_most, self.at_least)
         if sum(v is not None for v in given) != 1:
-            raise Unfit(
+            raise UnfitError(
                 "is、one_of、same_as、at_most、at_least 须恰写一个",
                 "give one of is, one_of, same_as, at_most and at_least",
             )
@@ -537,7 +539,7 @@ class Fact(Table):
     @model_validator(mode="after")
     def _cases_in_order(self) -> Fact:
         if self.question == "by_case" and not self.cases:
-            raise Unfit("by_case 须有 cases", "by_case needs cases")
+            raise UnfitError("by_case 须有 cases", "by_case needs cases")
         return self
 
     @property
