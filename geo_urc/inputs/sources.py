@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,8 +22,10 @@ from geo_urc.text import Text
 READ_ERRORS = (pa.ArrowException, OSError, RuntimeError, UnicodeDecodeError)
 """What a damaged file makes pyogrio or Arrow raise while its records are read."""
 
-ARCHIVE_MARK = "!"
-"""What is before it in a name pyogrio takes for an archive."""
+_MARKS = "!;"
+"""What is before them in a name pyogrio takes for an archive, and GDAL for the whole name."""
+_DIGITS_OF_A_DOUBLE = 15
+_FILES_ONLY = (".gpkg", ".zip", ".fgb", ".geojson", ".csv")
 _PARTS = (".shx", ".dbf", ".prj", ".cpg")
 _SQL_URL = re.compile(r"^postgres(ql)?://|^PG:", re.IGNORECASE)
 
@@ -183,7 +186,7 @@ def _opened(given: Path, request: Request) -> Source:
         _refuse_nothing(path, request)
         notes.append(misnamed(path))
     kind = format_of(path)
-    if notes[-1] is not None or (ARCHIVE_MARK in str(path) and kind != ".shp"):
+    if notes[-1] is not None or (misread(path) and kind != ".shp"):
         # GDAL goes by some extensions, pyogrio by a mark in the name.
         folder = TemporaryDirectory(prefix="geo_urc-")
         keep.append(folder)
@@ -210,6 +213,8 @@ def _opened(given: Path, request: Request) -> Source:
 
 def _refuse_nothing(path: Path, request: Request) -> None:
     """Raise LayerError for an empty file or folder, or one of the files beside a ``.shp``."""
+    from geo_urc.inputs.contents import format_of
+
     if path.is_dir() and not any(p.is_file() for p in path.rglob("*")):
         what = Text("是空文件夹。", "is an empty folder.")
     elif path.is_file() and not path.stat().st_size:
@@ -217,6 +222,9 @@ def _refuse_nothing(path: Path, request: Request) -> None:
     elif path.suffix.lower() in _PARTS and path.with_suffix(".shp").is_file():
         what = Text("是 Shapefile 的一部分。", "is a part of a Shapefile.")
         raise request.fault(what, Text("请给出 .shp 文件。", "Give the .shp file."))
+    elif path.is_dir() and format_of(path) in _FILES_ONLY and not _is_parquet_folder(path):
+        what = Text("是文件夹，不是文件。", "is a folder and no file.")
+        raise request.fault(what, Text("请给出其中的文件。", "Give the file inside."))
     else:
         return
     raise request.fault(what, Text("请重新导出。", "Export it again."))
@@ -251,6 +259,11 @@ def _is_parquet_folder(path: Path) -> bool:
     return path.is_dir() and any(path.rglob("*.parquet"))
 
 
+def misread(path: Path) -> bool:
+    """Return whether a reader would take a part of the path for all of it."""
+    return any(mark in str(path) for mark in _MARKS)
+
+
 def hashes(path: Path) -> dict[str, str]:
     """Return file name → SHA-256 for every file that makes up the input."""
     from geo_urc.inputs.shapefile import sidecars
@@ -277,10 +290,25 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def refuse_namesakes(names: Sequence[str], request: Request) -> None:
+    """Raise where two columns have one name: nobody could say which is meant."""
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        what = Text(
+            f"有重名的列：{'、'.join(twice)}。",
+            f"has several columns of one name: {', '.join(twice)}.",
+        )
+        raise request.fault(what, Text("请先改名。", "Rename them first."))
+
+
 def plain_type(given: pa.DataType) -> pa.DataType:
     """Return the type in which a column is handed on: one that a GeoPackage can hold."""
     if pa.types.is_dictionary(given):
         return plain_type(given.value_type)
+    if pa.types.is_float16(given):
+        return pa.float32()
+    if pa.types.is_decimal(given) and given.precision > _DIGITS_OF_A_DOUBLE:
+        return pa.string()  # a GeoPackage would hold it as a double
     if pa.types.is_nested(given) or pa.types.is_null(given) or pa.types.is_duration(given):
         return pa.string()
     if given in (pa.large_string(), pa.string_view()):

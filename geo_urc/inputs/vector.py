@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import warnings
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -27,14 +26,15 @@ from geo_urc.inputs.salvage import (
     with_texts,
 )
 from geo_urc.inputs.sources import (
-    ARCHIVE_MARK,
     BadRecord,
     Records,
     Request,
     Source,
+    misread,
     pending_changes,
     plain_batch,
     plain_schema,
+    refuse_namesakes,
 )
 from geo_urc.inputs.suggest import suggestion
 from geo_urc.text import Text
@@ -116,6 +116,7 @@ def _open_shapefile(path: Path, request: Request) -> Source:
     files = shapefile.sidecars(path)
     notes: list[Text] = []
     attributes = None
+    shapeless = range(0)
     odd = not shapefile.found_by_gdal(files)
     if ".dbf" in files and not shapefile.table_readable(files[".dbf"]):
         del files[".dbf"]
@@ -127,7 +128,18 @@ def _open_shapefile(path: Path, request: Request) -> Source:
         )
     elif ".dbf" in files:
         attributes = shapefile.check_attributes(files[".dbf"], files.get(".cpg"), request.encoding)
+        shapes = shapefile.shapes_in(files)
+        if shapes is not None:
+            attributes = shapefile.as_many(attributes, shapes)
+            shapeless = range(shapes + 1, attributes.count + 1)
         notes += attributes.notes
+        if attributes.deleted:
+            notes.append(
+                Text(
+                    f"有 {attributes.deleted} 条记录在 .dbf 中标记为已删除，未读取。",
+                    f"{attributes.deleted} records are marked as deleted in the .dbf and were not read.",
+                )
+            )
     else:
         notes.append(Text("缺少 .dbf，没有属性。", "has no .dbf, so there are no attributes."))
     rebuilt = shapefile.index_unusable(files)
@@ -157,7 +169,7 @@ def _open_shapefile(path: Path, request: Request) -> Source:
     keep = None
     cuts = attributes.cuts if attributes else ()
     staged = path
-    if cuts or rebuilt or odd or not placed or ARCHIVE_MARK in str(path):
+    if cuts or rebuilt or odd or not placed or misread(path):
         keep = TemporaryDirectory(prefix="geo_urc-")
         staged = shapefile.stage(files, Path(keep.name), cuts)
     if rebuilt:
@@ -179,6 +191,7 @@ def _open_shapefile(path: Path, request: Request) -> Source:
     return replace(
         source,
         notes=(*source.notes, *notes),
+        bad=(*source.bad, *(BadRecord(record, _SHAPELESS) for record in shapeless)),
         encoding=attributes.codec if attributes else "",
         keep=(keep, source.keep),
     )
@@ -337,7 +350,7 @@ def _stream(
         )
         raise request.fault(what, fix) from error
 
-    _refuse_namesakes(schema.names, request)
+    refuse_namesakes(schema.names, request)
     blobs = bool(fid) and layer is not None and info["driver"] == "GPKG"
 
     def records(rows: int, columns: Sequence[str] | None) -> Iterator[Records]:
@@ -366,6 +379,7 @@ def _stream(
     )
 
 
+_SHAPELESS = Text(".shp 中没有对应的图形", "the .shp has no shape for it")
 _NO_SYSTEM = (CRSError, UnboundLocalError)
 """What pyogrio raises of a coordinate system that cannot be read; the second by a slip of its own."""
 _UNREADABLE = (DataSourceError, UnicodeDecodeError, *_NO_SYSTEM)
@@ -373,17 +387,6 @@ _UNREADABLE = (DataSourceError, UnicodeDecodeError, *_NO_SYSTEM)
 _ARE_SQLITE = ("GPKG", "SQLite")
 _FIDS_ARE_COLUMNS = ("GPKG", "SQLite", "OpenFileGDB")
 """Drivers whose feature id is a column that the user sees, not a running number."""
-
-
-def _refuse_namesakes(names: Sequence[str], request: Request) -> None:
-    """Raise where two columns have one name: nobody could say which is meant."""
-    twice = [name for name, count in Counter(names).items() if count > 1]
-    if twice:
-        what = Text(
-            f"有重名的列：{'、'.join(twice)}。",
-            f"has several columns of one name: {', '.join(twice)}.",
-        )
-        raise request.fault(what, Text("请先改名。", "Rename them first."))
 
 
 def _try_condition(target: str, layer: str, where: str) -> None:
