@@ -15,6 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import shapely
 
 from geo_urc.errors import LayerError
 from geo_urc.inputs import draft_layers_toml, read_inputs
@@ -363,3 +364,23 @@ def test_a_name_that_is_no_text_is_told(parcels, tmp_path):
     with pytest.raises(LayerError, match="no text") as caught:
         read_inputs(path)
     str(caught.value).encode()
+
+
+def test_wkb_in_hexadecimal_is_read(tmp_path):
+    shape = shapely.from_wkt(WKT)
+    (tmp_path / "a.csv").write_text(f"n,geom\n甲,{shape.wkb_hex}\n乙,{WKT[:9]}\n", "utf-8")
+    source, rows = read(tmp_path / "a.csv")
+    assert [raw for _, raw in rows] == [None, WKT[:9].encode()]
+    (batch,) = source.batches()
+    assert shapely.from_wkb(batch.wkb[0].as_py()) == shape
+
+
+def test_text_in_place_of_wkb_is_no_geometry(parcels, tmp_path):
+    """shapely reads hexadecimal text; GDAL, which writes the results, does not."""
+    parcels.to_parquet(tmp_path / "a.parquet")
+    table = pq.read_table(tmp_path / "a.parquet")
+    texts = [shapely.from_wkb(shape).wkb_hex for shape in table["geometry"].to_pylist()]
+    at = table.schema.get_field_index("geometry")
+    pq.write_table(table.set_column(at, "geometry", pa.array(texts)), tmp_path / "a.parquet")
+    _, rows = read(tmp_path / "a.parquet")
+    assert [raw for _, raw in rows] == [text.encode() for text in texts]
