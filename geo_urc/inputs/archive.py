@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 import zipfile
+import zlib
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -45,7 +46,7 @@ def unpack(path: Path, request: Request) -> tuple[Path, TemporaryDirectory[str]]
         what = Text("不是完好的 ZIP 文件。", f"is no whole ZIP file ({error}).")
         fix = Text("请重新压缩或解压后使用。", "Zip it anew or unpack it.")
         raise request.fault(what, fix) from error
-    except (OSError, RuntimeError, NotImplementedError) as error:
+    except (OSError, RuntimeError, NotImplementedError, EOFError, zlib.error) as error:
         what = Text(f"压缩包无法解开：{error}。", f"cannot be unpacked: {error}.")
         raise request.fault(
             what, Text("请重新压缩或解压后使用。", "Zip it anew or unpack it.")

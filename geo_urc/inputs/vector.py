@@ -363,7 +363,7 @@ def _stream(
             for batch in reader:
                 given = plain_batch([batch.column(c) for c in wanted], subset)
                 wkb = batch.column(shape).cast(pa.binary()) if shape else None
-                if blobs and wkb is not None and wkb.null_count:
+                if blobs and layer and shape and wkb is not None and wkb.null_count:
                     wkb = _with_blobs(wkb, batch.column(fid), target, layer, (fid, shape))
                 yield Records(given, pa.nulls(len(batch), pa.binary()) if wkb is None else wkb)
 

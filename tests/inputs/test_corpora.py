@@ -317,10 +317,20 @@ def test_archives_that_cannot_be_opened_say_why(tmp_path):
         archive.writestr("a.geojson", collection(WHOLE))
     raw = bytearray((tmp_path / "a.zip").read_bytes())
     (tmp_path / "cut.zip").write_bytes(raw[:-30])
+    with zipfile.ZipFile(tmp_path / "spoilt.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.geojson", collection(WHOLE) * 50)
+    packed = bytearray((tmp_path / "spoilt.zip").read_bytes())
+    packed[39:60] = b"\xff" * 21
+    (tmp_path / "spoilt.zip").write_bytes(packed)
     raw[raw.find(b"PK\1\2") + 8] |= 1
     (tmp_path / "a.zip").write_bytes(raw)
     (tmp_path / "a.rar").write_bytes(b"Rar!\x1a\7\0")
-    for name, why in (("a.zip", "password"), ("cut.zip", "no whole ZIP"), ("a.rar", "archive")):
+    for name, why in (
+        ("a.zip", "password"),
+        ("cut.zip", "no whole ZIP"),
+        ("spoilt.zip", "unpacked"),
+        ("a.rar", "archive"),
+    ):
         with pytest.raises(LayerError, match=why):
             read_inputs(tmp_path / name)
 
