@@ -8,16 +8,17 @@ import importlib.metadata
 import platform
 import sqlite3
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from geo_urc import describe
 from geo_urc.errors import OutputError, Problem
+from geo_urc.facts import districts
 from geo_urc.facts.questions.walking import road_report
 from geo_urc.grounds import grounds_of_rule
-from geo_urc.inputs.table import Inputs, Notice, SetAside, SourceRecord
+from geo_urc.inputs.table import Inputs, Layer, Notice, SetAside, SourceRecord
 from geo_urc.policy.model import Rule
 from geo_urc.policy.rulebook import Rulebook
 from geo_urc.results import CatalogueEntry, LayerInfo
@@ -25,6 +26,8 @@ from geo_urc.screening import Screening
 from geo_urc.text import Text
 
 FORMAT = 1
+_NAMED = 3
+"""How many names a notice lists."""
 _SOFTWARE = (
     "geo-urc", "numpy", "pandas", "geopandas", "shapely", "pyproj", "pyogrio", "pyarrow", "scipy",
     "fiona", "rasterio", "exactextract", "folium", "jinja2",
@@ -188,11 +191,42 @@ def catalogue_from(record: dict[str, Any]) -> tuple[CatalogueEntry, ...]:
     return _CATALOGUE.validate_python(record.get("catalogue", ()))
 
 
+def district_notices(layer: Layer) -> Iterator[Notice]:
+    """Yield what a user should know of the names in a layer of districts."""
+    features = layer.features
+    where = f"{features.role} ({layer.source.path})"
+    found = districts.recognise(features.names.tolist(), features.words("adcode").tolist())
+    strange = [
+        str(name if name is not None else key)
+        for district, name, key in zip(found, features.names, features.ids, strict=True)
+        if district is None
+    ]
+    if strange:
+        zh, en = "、".join(strange[:_NAMED]), ", ".join(strange[:_NAMED])
+        text = Text(
+            f"{len(strange)} 条记录的名称和代码不是北京市的区，其中的对象所属区不明：{zh}。"
+            "请核对 fields 中的 name、adcode。",
+            f"{len(strange)} records have neither the name nor the code of a district of Beijing; "
+            f"the district of what lies in them is unknown: {en}. Check name and adcode in fields.",
+        )
+        yield Notice("warning", where, text, len(strange))
+    known = [district or name for district, name in zip(found, features.names, strict=True)]
+    twice = [str(name) for name, times in Counter(known).items() if name and times > 1]
+    if twice:
+        zh, en = "、".join(twice[:_NAMED]), ", ".join(twice[:_NAMED])
+        text = Text(
+            f"有 {len(twice)} 个区出现多次：{zh}。请核对是否重复。",
+            f"{len(twice)} districts are there more than once: {en}. Check for duplicates.",
+        )
+        yield Notice("warning", where, text, len(twice))
+
+
 def notices_of(inputs: Inputs) -> list[Notice]:
     """Return what is to be said of all inputs, parcels first."""
     layers = [layer.notices for layer in inputs.layers.values()]
     rasters = [raster.notices for raster in inputs.rasters.values()]
-    return [n for said in (inputs.parcels.notices, *layers, *rasters) for n in said]
+    named = district_notices(inputs.layers["districts"]) if "districts" in inputs.layers else ()
+    return [n for said in (inputs.parcels.notices, *layers, *rasters, named) for n in said]
 
 
 def set_aside_of(inputs: Inputs) -> list[SetAside]:

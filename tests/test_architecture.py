@@ -16,7 +16,7 @@ import geo_urc
 PACKAGE = Path(geo_urc.__file__).parent
 ARROW = [
     {"text", "safe_text"},
-    {"errors", "progress", "resources", "results", "verdicts", "wkb"},
+    {"errors", "progress", "resources", "results", "validation", "verdicts", "wkb"},
     {"processes"},
     {"roles", "tables", "concerns"},
     {"policy", "inputs"},

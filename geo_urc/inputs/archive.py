@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 import zipfile
+import zlib
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,6 +16,9 @@ from geo_urc.text import Text
 _DATA = frozenset(
     {".shp", ".gpkg", ".geojson", ".json", ".fgb", ".csv", ".txt", ".tsv", ".parquet", ".kml"}
 )
+
+_ENCRYPTED = 1
+"""Bit of a member's flags."""
 
 
 def unpack(path: Path, request: Request) -> tuple[Path, TemporaryDirectory[str]]:
@@ -31,11 +35,18 @@ def unpack(path: Path, request: Request) -> tuple[Path, TemporaryDirectory[str]]
     root = Path(folder.name)
     try:
         with zipfile.ZipFile(path) as archive:
+            if any(member.flag_bits & _ENCRYPTED for member in archive.infolist()):
+                what = Text("压缩包设有密码。", "is protected by a password.")
+                raise request.fault(what, Text("请先解压。", "Unpack it first."))
             size = sum(member.file_size for member in archive.infolist())
             if size > shutil.disk_usage(root).free:
                 raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)} ({size:,} bytes)")
             archive.extractall(root)
-    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError) as error:
+    except zipfile.BadZipFile as error:
+        what = Text("不是完好的 ZIP 文件。", f"is no whole ZIP file ({error}).")
+        fix = Text("请重新压缩或解压后使用。", "Zip it anew or unpack it.")
+        raise request.fault(what, fix) from error
+    except (OSError, RuntimeError, NotImplementedError, EOFError, zlib.error) as error:
         what = Text(f"压缩包无法解开：{error}。", f"cannot be unpacked: {error}.")
         raise request.fault(
             what, Text("请重新压缩或解压后使用。", "Zip it anew or unpack it.")
@@ -46,6 +57,8 @@ def unpack(path: Path, request: Request) -> tuple[Path, TemporaryDirectory[str]]
         for p in sorted(root.rglob("*"))
         if p.suffix.lower() in _DATA and p.is_file() and "__MACOSX" not in p.parts
     ]
+    if len(found) > 1:  # what is beside the data is mostly a notice of its source
+        found = [p for p in found if p.suffix.lower() != ".txt"] or found
     if request.layer is not None and len(found) > 1:
         found = [p for p in found if p.stem == request.layer]
     if len(found) == 1:

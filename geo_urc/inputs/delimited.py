@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -101,5 +102,23 @@ def _from_xy(x: pa.Array, y: pa.Array) -> pa.Array:
 
 
 def _from_wkt(wkt: pa.Array) -> pa.Array:
-    shapes = shapely.from_wkt(to_objects(wkt), on_invalid="ignore")
-    return pa.array(shapely.to_wkb(shapes), pa.binary())
+    """Return texts as WKB, be they WKT or hexadecimal; one that is neither as its own bytes."""
+    texts = to_objects(wkt)
+    shapes = _parsed(shapely.from_wkt, texts)
+    lost = np.flatnonzero(shapely.is_missing(shapes))
+    shapes[lost] = _parsed(shapely.from_wkb, texts[lost])
+    wkb = shapely.to_wkb(shapes)
+    for row in lost.tolist():
+        if wkb[row] is None and texts[row] is not None and texts[row].strip():
+            wkb[row] = texts[row].strip().encode()
+    return pa.array(wkb, pa.binary())
+
+
+def _parsed(reader: Callable[..., Any], texts: Any) -> Any:
+    """Return what a reader of shapely makes of texts; None where it makes nothing."""
+    try:
+        return np.array(reader(texts, on_invalid="ignore"), dtype=object)
+    except NotImplementedError:  # one arc among them, and shapely refuses the whole column
+        if len(texts) == 1:
+            return np.array([None], dtype=object)
+        return np.concatenate([_parsed(reader, texts[row : row + 1]) for row in range(len(texts))])

@@ -10,7 +10,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from geo_urc.inputs.sources import Records, Request, Source, plain_batch, plain_schema, visible_nul
+from geo_urc.inputs.sources import (
+    Records,
+    Request,
+    Source,
+    plain_batch,
+    plain_schema,
+    refuse_namesakes,
+    visible_nul,
+)
 from geo_urc.text import Text
 
 _DEFAULT_CRS = "OGC:CRS84"
@@ -41,6 +49,7 @@ def open_geoparquet(path: Path, request: Request) -> Source:
     geo = {} if placeless else _geo(schemas[0], request)
     name: str | None = None if placeless else geo["primary_column"]
     main = {} if name is None else geo["columns"][name]
+    refuse_namesakes(schemas[0].names, request)
     hidden = set() if name is None else {name, *_coverings(main)}
     schema = plain_schema(schemas[0], tuple(hidden))
     if any(plain_schema(s, tuple(hidden)) != schema for s in schemas[1:]):
@@ -79,7 +88,9 @@ def _geo(schema: pa.Schema, request: Request) -> dict[str, Any]:
         raise request.fault(what, fix)
     try:
         geo: dict[str, Any] = json.loads(raw)
-        encoding = geo["columns"][geo["primary_column"]].get("encoding", "WKB")
+        main = geo["columns"][geo["primary_column"]]
+        encoding = main.get("encoding", "WKB")
+        _coverings(main)
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         what = Text("GeoParquet 图形信息已损坏。", "has damaged GeoParquet metadata.")
         fix = Text("请用 GIS 软件另存为 GeoParquet。", "Save it as GeoParquet with a GIS.")

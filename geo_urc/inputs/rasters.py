@@ -17,7 +17,7 @@ import numpy.typing as npt
 from geo_urc.errors import LayerError, Problem
 from geo_urc.inputs import crs, remarks
 from geo_urc.inputs.settings import LayerEntry
-from geo_urc.inputs.sources import sha256_of
+from geo_urc.inputs.sources import refuse_unspeakable, sha256_of
 from geo_urc.inputs.table import Geometries, Notice, RasterRecord, ReadWindow
 from geo_urc.inputs.units import factor, units_for
 from geo_urc.roles import Field, Role
@@ -102,10 +102,14 @@ def open_raster(
     """
     where = f"{role.id} ({entry.path})"
     path = base / entry.path
+    refuse_unspeakable(path, where)
     if not path.exists():
         what = Text("文件不存在。", "does not exist.")
         fix = Text(f"请检查路径（查找位置：{path}）。", f"Check the path (looked for at {path}).")
         raise LayerError(Problem(where, what, fix))
+    if not path.is_file() and not path.is_dir():
+        what = Text("不是文件，也不是文件夹。", "is neither a file nor a folder.")
+        raise LayerError(Problem(where, what, Text("请给出栅格文件。", "Give a raster file.")))
     with _reading(role.id, entry.path), _open(path) as file:
         return _looked_at(file, role, entry, path, where, evaluation_crs, strict)
 

@@ -60,6 +60,13 @@ def on_no_places(where: str) -> Notice:
     return Notice("assumption", where, text)
 
 
+def on_nothing(where: str, count: int) -> Iterator[Notice]:
+    """Yield that a file holds no record: to a rule, nothing would be there."""
+    if not count:
+        text = Text("没有任何记录。请核对文件。", "has no record. Check the file.")
+        yield Notice("warning", where, text)
+
+
 def on_ids(where: str, ids: Ids, column: str | None, count: int) -> Iterator[Notice]:
     """Yield what had to be done for every feature to have an id of its own."""
     if column is None and count:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import mmap
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,6 +22,13 @@ from geo_urc.text import Text
 _LOST = Text("记录已损坏，无法读取", "the record is damaged and cannot be read")
 _LONGEST_BYTES = 10_000_000
 """GDAL takes a GeoJSON with longer text in it for broken."""
+_NO_FEATURE = Text("不是要素（type 不是 Feature）", "the element is no Feature")
+_ARRAY = re.compile(r"\s*:\s*\[\s*")
+_COMMA = re.compile(r"\s*,\s*")
+_SKIPPED = re.compile(rb'"features"\s*:\s*\[\s*null\b|\}\s*,\s*null\s*[,\]]|null\s*,\s*\{\s*"type"')
+"""How an element that is null may look; within properties it means nothing."""
+_MOST_BYTES_KEPT = 1 << 26
+"""Size of a GeoJSON up to which geometries that GDAL cannot read are fetched from its text."""
 _TOO_LONG = Text("有一个值超过 10 MB", "a value is longer than 10 MB")
 
 
@@ -72,6 +82,76 @@ def in_memory(source: Source, table: pa.Table, wkb: pa.Array) -> Source:
     return replace(source, records=records)
 
 
+def passed_over(path: Path) -> bool:
+    """Return whether a GeoJSON may have elements that GDAL passes over without a word.
+
+    A look at the bytes only: a word in a property may look like one.
+    """
+    if not path.stat().st_size:
+        return False
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as whole:
+        named = sum(1 for _ in re.finditer(rb'"Feature"', whole))
+        placed = sum(1 for _ in re.finditer(rb'"geometry"\s*:', whole))
+        return placed > named or _SKIPPED.search(whole) is not None
+
+
+def salvage_sequence(
+    path: Path,
+) -> tuple[Path, TemporaryDirectory[str], tuple[BadRecord, ...]] | None:
+    """Write the features of a sequence, one a line, into a GeoJSON; name those that do not parse.
+
+    Returns None if all do.
+    """
+    text = path.read_text("utf-8-sig", errors="replace")
+    good: list[Any] = []
+    bad: list[BadRecord] = []
+    for line in text.split("\x1e" if "\x1e" in text else "\n"):
+        if not line.strip():
+            continue
+        try:
+            feature = json.loads(line)
+            why = _unfit(feature, len(line))
+        except (ValueError, RecursionError):
+            why = _LOST
+        if why is None:
+            good.append(feature)
+        else:
+            bad.append(BadRecord(len(good) + len(bad) + 1, why))
+    return _written(good, bad, {}) if good and bad else None
+
+
+def with_texts(source: Source, path: Path) -> Source:
+    """Return a GeoJSON's source that gives geometries GDAL can make nothing of as their JSON.
+
+    GDAL gives null there, as where there is none. Text is no WKB, so that it stays unusable.
+    """
+    if path.stat().st_size > _MOST_BYTES_KEPT:
+        return source
+
+    @cache
+    def texts() -> dict[int, bytes]:
+        _, _, rest = path.read_text("utf-8-sig", errors="replace").partition('"features"')
+        shapes = (feature.get("geometry") for feature in _parsed_features(rest)[0])
+        return {
+            row: json.dumps(shape, ensure_ascii=False).encode("utf-8", "backslashreplace")
+            for row, shape in enumerate(shapes)
+            if shape is not None
+        }
+
+    def records(rows: int, columns: Sequence[str] | None) -> Iterator[Records]:
+        first = 0
+        for given, wkb in source.records(rows, columns):
+            if wkb.null_count:
+                values = wkb.to_pylist()
+                shown = [texts().get(first + i) if v is None else v for i, v in enumerate(values)]
+                yield Records(given, pa.array(shown, pa.binary()))
+            else:
+                yield Records(given, wkb)
+            first += len(wkb)
+
+    return replace(source, records=records)
+
+
 def salvage_geojson(
     path: Path,
 ) -> tuple[Path, TemporaryDirectory[str], tuple[BadRecord, ...]] | None:
@@ -90,11 +170,17 @@ def salvage_geojson(
     good, bad = _parsed_features(rest)
     if not good:
         return None
-    crs = _member(head, "crs")
-    clean: dict[str, Any] = {"type": "FeatureCollection", **crs, "features": good}
+    return _written(good, bad, _member(head, "crs"))
+
+
+def _written(
+    good: list[Any], bad: list[BadRecord], members: dict[str, Any]
+) -> tuple[Path, TemporaryDirectory[str], tuple[BadRecord, ...]]:
+    """Write features into a file of their own; return it, its folder, and the others."""
+    clean: dict[str, Any] = {"type": "FeatureCollection", **members, "features": good}
     folder = TemporaryDirectory(prefix="geo_urc-")
     written = Path(folder.name) / "salvaged.geojson"
-    written.write_text(json.dumps(clean, ensure_ascii=False), "utf-8")
+    written.write_text(json.dumps(clean, ensure_ascii=False), "utf-8", "backslashreplace")
     return written, folder, tuple(bad)
 
 
@@ -106,26 +192,32 @@ def _parsed_features(text: str) -> tuple[list[Any], list[BadRecord]]:
     decoder = json.JSONDecoder()
     good: list[Any] = []
     bad: list[BadRecord] = []
-    at = text.find("{")
-    while at >= 0:
+    opening = _ARRAY.match(text)
+    at = opening.end() if opening else text.find("{")
+    while 0 <= at < len(text) and text[at] != "]":
         try:
             feature, end = decoder.raw_decode(text, at)
-        except json.JSONDecodeError:
+        except (json.JSONDecodeError, RecursionError):
             bad.append(BadRecord(len(good) + len(bad) + 1, _LOST))
-            end = _next_feature(text, at + 1)
-            if end < 0:
-                break
-            at = end
+            at = _next_feature(text, at + 1)
             continue
-        if end - at > _LONGEST_BYTES and _has_too_long(feature):
-            bad.append(BadRecord(len(good) + len(bad) + 1, _TOO_LONG))
-        else:
+        why = _unfit(feature, end - at)
+        if why is None:
             good.append(feature)
-        following = text[end : end + 200].lstrip()
-        if not following.startswith(","):
+        else:
+            bad.append(BadRecord(len(good) + len(bad) + 1, why))
+        following = _COMMA.match(text, end)
+        if following is None:
             break
-        at = text.find("{", end)
+        at = following.end()
     return good, bad
+
+
+def _unfit(feature: Any, length: int) -> Text | None:
+    """Return why GDAL would pass over an element of the array, None if it reads it."""
+    if not isinstance(feature, dict) or feature.get("type") != "Feature":
+        return _NO_FEATURE
+    return _TOO_LONG if length > _LONGEST_BYTES and _has_too_long(feature) else None
 
 
 def _has_too_long(value: Any) -> bool:

@@ -16,6 +16,7 @@ from geo_urc.inputs.suggest import suggestion
 from geo_urc.inputs.units import factor, units_for
 from geo_urc.roles import Role, roles
 from geo_urc.text import Text
+from geo_urc.validation import finding, wanted
 
 Datum = Literal["wgs84", "cgcs2000", "gcj02", "bd09", "unknown"]
 ASSUMED_ACCURACY_M = 1.0
@@ -123,15 +124,11 @@ def _problem(where: str, detail: ErrorDetails) -> Problem:
         case "missing":
             what = Text("缺少此键。", "is missing.")
             fix = Text(f"请写上 {key} = …。", f"Add {key} = ….")
-        case "literal_error":
-            words = detail["ctx"]["expected"]
-            what = Text(f"的值“{detail['input']}”无效。", f'has the value "{detail["input"]}".')
-            fix = Text(f"可用的值：{words}。", f"It can be {words}.")
         case _:
-            what = Text(
-                f"的值“{detail['input']}”不合要求。", f'has an unfit value "{detail["input"]}".'
-            )
-            fix = Text(f"应为：{detail['msg']}。", f"{detail['msg']}.")
+            what, needed = finding(detail), wanted(detail)
+            fix = Text("请改正。", "Correct it.")
+            if detail["type"] == "literal_error" and needed is not None:
+                fix = Text(f"可用的值：{needed.zh}。", f"It can be {needed.en}.")
     return Problem(place, what, fix)
 
 

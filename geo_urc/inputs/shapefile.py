@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +17,8 @@ import numpy as np
 from geo_urc.inputs.encoding import codec_of, cut_tails, undecodable
 from geo_urc.text import Text
 
+_LEAST_DBF = 33
+"""Bytes of a heading that describes no column."""
 _CHUNK_ROWS = 1 << 15
 _SAMPLES = 3
 _MOST_BYTES = 64
@@ -81,6 +83,10 @@ class Attributes:
     notes: tuple[Text, ...]
     cuts: tuple[_Cut, ...]
     missing: int
+    count: int = 0
+    """Records that the file holds."""
+    deleted: int = 0
+    """Of them, those marked as deleted: GDAL passes over them."""
 
     @property
     def gdal_name(self) -> str:
@@ -96,6 +102,11 @@ def sidecars(shp: Path) -> dict[str, Path]:
         if p.stem == shp.stem and p.suffix.lower() in (".shp", ".shx", ".dbf", ".prj", ".cpg")
     }
     return {".shp": shp, **{ext: p for ext, p in found.items() if ext != ".shp"}}
+
+
+def found_by_gdal(files: dict[str, Path]) -> bool:
+    """Return whether GDAL sees every file: it looks for extensions in small or capital letters."""
+    return all(p.suffix[1:].islower() or p.suffix[1:].isupper() for p in files.values())
 
 
 def check_attributes(dbf: Path, cpg: Path | None, forced: str | None) -> Attributes:
@@ -116,11 +127,49 @@ def check_attributes(dbf: Path, cpg: Path | None, forced: str | None) -> Attribu
         if cuts is not None:
             said = None if forced is not None else _note(table, declared, codec)
             notes = [note for note in (said, _cut_note(cuts)) if note is not None]
-            return Attributes(codec, tuple(notes), tuple(cuts), missing)
+            return Attributes(codec, tuple(notes), tuple(cuts), missing, *_counted(table))
     tried = [forced] if forced is not None else ["utf-8", "gb18030"]
     marred = {codec: _marred(table, codec) for codec in tried}
     codec = min(tried, key=lambda codec: len(marred[codec]))
-    return Attributes(codec, (_marred_note(codec, marred[codec]),), tuple(marred[codec]), missing)
+    note = _marred_note(codec, marred[codec])
+    return Attributes(codec, (note,), tuple(marred[codec]), missing, *_counted(table))
+
+
+def as_many(attributes: Attributes, shapes: int) -> Attributes:
+    """Return attributes of a table that promises a record for every shape.
+
+    GDAL ends where the shorter of the two files does; the shapes beyond lack attributes.
+    """
+    if attributes.count + attributes.missing >= shapes:
+        return attributes
+    promise = _Cut(4, 1, shapes.to_bytes(4, "little"), Text("", ""), b"")
+    missing = shapes - attributes.count
+    return replace(attributes, cuts=(*attributes.cuts, promise), missing=missing)
+
+
+def shapes_in(files: dict[str, Path]) -> int | None:
+    """Return how many records the index of a Shapefile lists; None without a usable index."""
+    if index_unusable(files):
+        return None
+    return (files[".shx"].stat().st_size - 100) // 8
+
+
+def _counted(table: _Dbf) -> tuple[int, int]:
+    """Return how many records a table holds, and how many of them are marked as deleted."""
+    rows = max(table.records_present, 0)
+    if not rows:
+        return 0, 0
+    mapped = np.memmap(table.path, np.uint8, "r", offset=table.header, shape=(rows, table.record))
+    return rows, int((mapped[:, 0] == ord("*")).sum())
+
+
+def table_readable(dbf: Path) -> bool:
+    """Return whether a DBF begins as one: with a whole heading and records of some length."""
+    if dbf.stat().st_size < _LEAST_DBF:
+        return False
+    table = _header(dbf)
+    whole = _LEAST_DBF <= table.header <= dbf.stat().st_size
+    return whole and table.record > sum(column.length for column in table.columns)
 
 
 def missing_shapes(shp: Path) -> bool:

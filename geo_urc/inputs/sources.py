@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,13 +16,16 @@ import numpy as np
 import pyarrow as pa
 
 from geo_urc.errors import LayerError, Problem
+from geo_urc.inputs.suggest import suggestion
 from geo_urc.text import Text
 
 READ_ERRORS = (pa.ArrowException, OSError, RuntimeError, UnicodeDecodeError)
 """What a damaged file makes pyogrio or Arrow raise while its records are read."""
 
-ARCHIVE_MARK = "!"
-"""What is before it in a name pyogrio takes for an archive."""
+_MARKS = "!;"
+"""What is before them in a name pyogrio takes for an archive, and GDAL for the whole name."""
+_DIGITS_OF_A_DOUBLE = 15
+_FILES_ONLY = (".gpkg", ".zip", ".fgb", ".geojson", ".csv")
 _PARTS = (".shx", ".dbf", ".prj", ".cpg")
 _SQL_URL = re.compile(r"^postgres(ql)?://|^PG:", re.IGNORECASE)
 
@@ -109,6 +113,13 @@ class Request:
         """The file or folder on disk."""
         return self.base / self.path.partition("|layername=")[0]
 
+    def by_stem(self, path: str | Path) -> bool:
+        """Return whether the layer named is the file's name without its extension.
+
+        Of a format with one layer a file that is the user's, the archive's member or a copy.
+        """
+        return self.layer in (self.file.stem, Path(path).stem)
+
     def fault(self, what: Text, fix: Text) -> LayerError:
         """Return an error about this file."""
         return LayerError(Problem(self.path, what, fix))
@@ -126,17 +137,36 @@ def open_source(request: Request) -> Source:
         what = Text("尚不支持 PostgreSQL 数据库。", "PostgreSQL is not supported yet.")
         fix = Text("请先导出为 GeoPackage。", "Export it to a GeoPackage first.")
         raise request.fault(what, fix)
+    if request.layer is not None and "|" in request.layer:
+        option = request.layer.partition("|")[2]
+        what = Text(f"不支持“|{option}”。", f'"|{option}" is not supported.')
+        raise request.fault(what, Text("请用 where 筛选。", "Filter with where."))
     path = request.file
+    refuse_unspeakable(path, request.path)
     if not path.exists():
         what = Text("文件不存在。", "does not exist.")
         fix = Text(f"请检查路径（查找位置：{path}）。", f"Check the path (looked for at {path}).")
         raise request.fault(what, fix)
+    if not path.is_file() and not path.is_dir():
+        what = Text("不是文件，也不是文件夹。", "is neither a file nor a folder.")
+        raise request.fault(what, Text("请给出数据文件。", "Give a file of data."))
     try:
         return _opened(path, request)
     except PermissionError as error:
         what = Text(f"无法打开：{error.strerror}。", f"cannot be opened: {error.strerror}.")
         fix = Text("请检查权限。", "Check its permissions.")
         raise request.fault(what, fix) from error
+
+
+def refuse_unspeakable(path: Path, where: str) -> None:
+    """Raise LayerError for a name whose bytes are no text: no result could name its input."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        shown = where.encode("utf-8", "backslashreplace").decode()
+        what = Text("路径含有不是文字的字节。", "has bytes in its path that are no text.")
+        fix = Text("请给文件（夹）改名。", "Rename the file or its folder.")
+        raise LayerError(Problem(shown, what, fix)) from error
 
 
 def _opened(given: Path, request: Request) -> Source:
@@ -149,6 +179,7 @@ def _opened(given: Path, request: Request) -> Source:
     from geo_urc.inputs.vector import open_vector
 
     _refuse_nothing(given, request)
+    given = _shapefile_in(given, request)
     path, notes = given, [misnamed(given)]
     keep: list[object] = []
     if format_of(given) == ".zip":
@@ -157,7 +188,7 @@ def _opened(given: Path, request: Request) -> Source:
         _refuse_nothing(path, request)
         notes.append(misnamed(path))
     kind = format_of(path)
-    if notes[-1] is not None or (ARCHIVE_MARK in str(path) and kind != ".shp"):
+    if notes[-1] is not None or (misread(path) and kind != ".shp"):
         # GDAL goes by some extensions, pyogrio by a mark in the name.
         folder = TemporaryDirectory(prefix="geo_urc-")
         keep.append(folder)
@@ -165,6 +196,11 @@ def _opened(given: Path, request: Request) -> Source:
     if kind != ".csv" and (request.x is not None or request.y is not None):
         what = Text("x、y 只用于 CSV 文本。", "is not CSV text, so x and y do not apply.")
         raise request.fault(what, Text("请删去 x 和 y。", "Remove x and y."))
+    if kind in (".csv", ".shp", ".parquet") and request.layer is not None:
+        stems = dict.fromkeys((given.stem, path.stem if kind == ".shp" else given.stem))
+        if not request.by_stem(given) and not request.by_stem(path):
+            what = Text(f"没有图层“{request.layer}”。", f'has no layer "{request.layer}".')
+            raise request.fault(what, suggestion(request.layer, list(stems)))
     if kind == ".csv":
         opened = open_delimited(path, request)
     elif kind == ".parquet" or _is_parquet_folder(path):
@@ -179,6 +215,8 @@ def _opened(given: Path, request: Request) -> Source:
 
 def _refuse_nothing(path: Path, request: Request) -> None:
     """Raise LayerError for an empty file or folder, or one of the files beside a ``.shp``."""
+    from geo_urc.inputs.contents import format_of
+
     if path.is_dir() and not any(p.is_file() for p in path.rglob("*")):
         what = Text("是空文件夹。", "is an empty folder.")
     elif path.is_file() and not path.stat().st_size:
@@ -186,13 +224,46 @@ def _refuse_nothing(path: Path, request: Request) -> None:
     elif path.suffix.lower() in _PARTS and path.with_suffix(".shp").is_file():
         what = Text("是 Shapefile 的一部分。", "is a part of a Shapefile.")
         raise request.fault(what, Text("请给出 .shp 文件。", "Give the .shp file."))
+    elif path.is_dir() and format_of(path) in _FILES_ONLY and not _is_parquet_folder(path):
+        what = Text("是文件夹，不是文件。", "is a folder and no file.")
+        raise request.fault(what, Text("请给出其中的文件。", "Give the file inside."))
     else:
         return
     raise request.fault(what, Text("请重新导出。", "Export it again."))
 
 
+def _shapefile_in(path: Path, request: Request) -> Path:
+    """Return the Shapefile of a folder that holds some, so that its encoding is looked at.
+
+    Raises
+    ------
+    LayerError
+        If there are several and none is named.
+    """
+    if not path.is_dir() or path.suffix.lower() == ".gdb":
+        return path
+    found = {p.stem: p for p in sorted(path.iterdir()) if p.suffix.lower() == ".shp"}
+    if not found:
+        return path
+    if request.layer is None and len(found) == 1:
+        return next(iter(found.values()))
+    if request.layer in found:
+        return found[request.layer]
+    if request.layer is not None:
+        what = Text(f"没有图层“{request.layer}”。", f'has no layer "{request.layer}".')
+        raise request.fault(what, suggestion(request.layer, list(found)))
+    what = Text(f"有多个图层：{'、'.join(found)}。", f"has several layers: {', '.join(found)}.")
+    fix = Text("请用 |layername=图层名 指定一个。", "Choose one with |layername=NAME.")
+    raise request.fault(what, fix)
+
+
 def _is_parquet_folder(path: Path) -> bool:
     return path.is_dir() and any(path.rglob("*.parquet"))
+
+
+def misread(path: Path) -> bool:
+    """Return whether a reader would take a part of the path for all of it."""
+    return any(mark in str(path) for mark in _MARKS)
 
 
 def hashes(path: Path) -> dict[str, str]:
@@ -221,10 +292,25 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def refuse_namesakes(names: Sequence[str], request: Request) -> None:
+    """Raise where two columns have one name: nobody could say which is meant."""
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        what = Text(
+            f"有重名的列：{'、'.join(twice)}。",
+            f"has several columns of one name: {', '.join(twice)}.",
+        )
+        raise request.fault(what, Text("请先改名。", "Rename them first."))
+
+
 def plain_type(given: pa.DataType) -> pa.DataType:
     """Return the type in which a column is handed on: one that a GeoPackage can hold."""
     if pa.types.is_dictionary(given):
         return plain_type(given.value_type)
+    if pa.types.is_float16(given):
+        return pa.float32()
+    if pa.types.is_decimal(given) and given.precision > _DIGITS_OF_A_DOUBLE:
+        return pa.string()  # a GeoPackage would hold it as a double
     if pa.types.is_nested(given) or pa.types.is_null(given) or pa.types.is_duration(given):
         return pa.string()
     if given in (pa.large_string(), pa.string_view()):

@@ -184,6 +184,7 @@ def open_subjects(
     _refuse_if_nothing_is_left(found, where)
     system = evaluation_crs if file.placeless else _system(file, entry, found)
     if not system:
+        _refuse_if_nothing_is_placed(found, where)
         crs.refuse_nameless(where, found.bounds)
     plan = crs.plan(where, system, entry.datum, evaluation_crs)
     crs.check_extent(where, plan.source, entry.datum, found.bounds)
@@ -288,6 +289,26 @@ def _refuse_if_nothing_is_left(found: Survey, where: str) -> None:
     raise LayerError(Problem(where, what, fix))
 
 
+def _refuse_if_nothing_is_placed(found: Survey, where: str) -> None:
+    """Raise LayerError if no record has coordinates from which a system could be told."""
+    if len(found.bounds):
+        return
+    faults = found.dropped | found.unusable
+    zh, en = "没有图形", "no geometry"
+    if faults:
+        row, why = min(faults.items())
+        zh, en = (
+            f"第 {row + 1} 条：{why.zh.rstrip('。')}",
+            f"record {row + 1}: {why.en.rstrip('.')}",
+        )
+    what = Text(
+        f"没有坐标系，{found.count} 条记录也没有可用的坐标（{zh}）。",
+        f"has no coordinate system, and none of its {found.count} records has coordinates ({en}).",
+    )
+    fix = Text("请检查图形列或坐标列。", "Check the column of geometries or of coordinates.")
+    raise LayerError(Problem(where, what, fix))
+
+
 def _without_place(found: Survey, plan: crs.Reprojection) -> dict[int, Text]:
     """Return, by record, geometries that are nowhere on Earth or cannot be brought to Beijing's.
 
@@ -374,6 +395,7 @@ def _notices(
     else:
         yield from remarks.on_system(where, file.crs, entry, plan, str(system))
         yield from remarks.on_accuracy(where, entry)
+    yield from remarks.on_nothing(where, found.count + len(file.bad))
     yield from remarks.on_ids(where, ids, entry.id, len(ids.values))
     kept = found.kept
     place = np.cumsum(kept) - 1

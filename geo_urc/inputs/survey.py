@@ -222,6 +222,8 @@ def _examine(geometry: Geometries, wkb: pa.Array, role: Role, result: Survey) ->
 
 
 def _why_unparsed(wkb: bytes) -> Text:
+    if wkb[:1] not in (b"\0", b"\1"):
+        return _NOT_PARSED
     code = int.from_bytes(wkb[1:5], "little" if wkb[:1] == b"\1" else "big")
     return _CURVED if (code & 0xFFFF) % 1000 in _CURVES else _NOT_PARSED
 

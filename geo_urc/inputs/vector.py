@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import warnings
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -19,16 +18,23 @@ from pyogrio.errors import CRSError, DataLayerError, DataSourceError
 
 from geo_urc.inputs import shapefile
 from geo_urc.inputs.plain_text import as_utf8, visible_nul
-from geo_urc.inputs.salvage import salvage_geojson, salvage_records
+from geo_urc.inputs.salvage import (
+    passed_over,
+    salvage_geojson,
+    salvage_records,
+    salvage_sequence,
+    with_texts,
+)
 from geo_urc.inputs.sources import (
-    ARCHIVE_MARK,
     BadRecord,
     Records,
     Request,
     Source,
+    misread,
     pending_changes,
     plain_batch,
     plain_schema,
+    refuse_namesakes,
 )
 from geo_urc.inputs.suggest import suggestion
 from geo_urc.text import Text
@@ -61,22 +67,35 @@ def open_vector(path: Path, request: Request, kind: str) -> Source:
 def _open_geojson(path: Path, request: Request) -> Source:
     """Open a GeoJSON, whose text GDAL takes for whole and UTF-8 without looking."""
     text = visible_nul(as_utf8(path, request))
+    read: Path = text.path
+    bad: tuple[BadRecord, ...] = ()
+    folder = None
     try:
-        source = _open(str(text.path), request)
-        bad: tuple[BadRecord, ...] = ()
-        folder = None
+        source = _open(str(read), request)
+        salvaged = _passed_over(source, read)
     except DataSourceError as error:
-        salvaged = salvage_geojson(text.path)
+        salvaged = salvage_geojson(read)
         if salvaged is None:
-            raise _unreadable(request, error) from error
-        clean, folder, bad = salvaged
-        try:
-            source = _open(str(clean), request)
-        except DataSourceError:
             raise _unreadable(request, error) from error
     except _UNREADABLE as error:
         raise _unreadable(request, error) from error
+    if salvaged is not None:
+        read, folder, bad = salvaged
+        try:
+            source = _open(str(read), request)
+        except DataSourceError as error:
+            raise _unreadable(request, error) from error
+    if source.driver == "GeoJSON" and request.where is None:
+        source = with_texts(source, read)
     return replace(source, encoding=text.codec, notes=text.notes, bad=bad, keep=(text.keep, folder))
+
+
+def _passed_over(source: Source, path: Path) -> Any:
+    """Return what was salvaged of a file with elements that GDAL passes over; None if it has none."""
+    if source.driver == "GeoJSON" and passed_over(path):
+        salvaged = salvage_geojson(path)
+        return salvaged if salvaged is not None and salvaged[2] else None
+    return salvage_sequence(path) if source.driver == "GeoJSONSeq" else None
 
 
 def open_table(path: Path, request: Request) -> Source:
@@ -97,9 +116,30 @@ def _open_shapefile(path: Path, request: Request) -> Source:
     files = shapefile.sidecars(path)
     notes: list[Text] = []
     attributes = None
-    if ".dbf" in files:
+    shapeless = range(0)
+    odd = not shapefile.found_by_gdal(files)
+    if ".dbf" in files and not shapefile.table_readable(files[".dbf"]):
+        del files[".dbf"]
+        odd = True
+        notes.append(
+            Text(
+                "属性表 .dbf 已损坏，没有属性。", "the .dbf is damaged, so there are no attributes."
+            )
+        )
+    elif ".dbf" in files:
         attributes = shapefile.check_attributes(files[".dbf"], files.get(".cpg"), request.encoding)
+        shapes = shapefile.shapes_in(files)
+        if shapes is not None:
+            attributes = shapefile.as_many(attributes, shapes)
+            shapeless = range(shapes + 1, attributes.count + 1)
         notes += attributes.notes
+        if attributes.deleted:
+            notes.append(
+                Text(
+                    f"有 {attributes.deleted} 条记录在 .dbf 中标记为已删除，未读取。",
+                    f"{attributes.deleted} records are marked as deleted in the .dbf and were not read.",
+                )
+            )
     else:
         notes.append(Text("缺少 .dbf，没有属性。", "has no .dbf, so there are no attributes."))
     rebuilt = shapefile.index_unusable(files)
@@ -129,7 +169,7 @@ def _open_shapefile(path: Path, request: Request) -> Source:
     keep = None
     cuts = attributes.cuts if attributes else ()
     staged = path
-    if cuts or rebuilt or not placed or ARCHIVE_MARK in str(path):
+    if cuts or rebuilt or odd or not placed or misread(path):
         keep = TemporaryDirectory(prefix="geo_urc-")
         staged = shapefile.stage(files, Path(keep.name), cuts)
     if rebuilt:
@@ -151,6 +191,7 @@ def _open_shapefile(path: Path, request: Request) -> Source:
     return replace(
         source,
         notes=(*source.notes, *notes),
+        bad=(*source.bad, *(BadRecord(record, _SHAPELESS) for record in shapeless)),
         encoding=attributes.codec if attributes else "",
         keep=(keep, source.keep),
     )
@@ -241,16 +282,20 @@ def _layer(target: str, request: Request) -> str:
     layers = [name for name, shaped in found.items() if shaped]
     if request.table_will_do and (request.layer in found or not layers):
         layers = list(found)
-    if request.layer is not None and (request.layer in layers or len(layers) > 1):
-        if request.layer in layers:
-            return request.layer
+    if request.layer in layers:
+        return request.layer
+    if request.layer is not None and layers and not (len(layers) == 1 and request.by_stem(target)):
         what = Text(f"没有图层“{request.layer}”。", f'has no layer "{request.layer}".')
         raise request.fault(what, suggestion(request.layer, layers))
     if len(layers) == 1:
         return layers[0]
     if not layers:
         what = Text("没有空间图层。", "has no layer with a geometry.")
-        raise request.fault(what, Text("请检查文件。", "Check the file."))
+        fix = Text(
+            "请检查文件；坐标表请另存为 CSV。",
+            "Check the file; save a table of coordinates as CSV.",
+        )
+        raise request.fault(what, fix)
     what = Text(f"有多个图层：{'、'.join(layers)}。", f"has several layers: {', '.join(layers)}.")
     fix = Text("请用 |layername=图层名 指定一个。", "Choose one with |layername=NAME.")
     raise request.fault(what, fix)
@@ -284,6 +329,9 @@ def _stream(
     try:
         with _quiet():
             info = pyogrio.read_info(target, layer=layer, encoding=encoding, **options)
+        if info["driver"] == "OpenFileGDB" and not info["fid_column"]:
+            # GDAL lists a layer whose table it cannot open, and gives no record of it.
+            raise DataSourceError(f"the table of layer {layer} is damaged")
         fid = info["fid_column"] if info["driver"] in _FIDS_ARE_COLUMNS else ""
         if request.where is not None and layer is not None and info["driver"] in _ARE_SQLITE:
             _try_condition(target, layer, request.where)
@@ -302,7 +350,8 @@ def _stream(
         )
         raise request.fault(what, fix) from error
 
-    _refuse_namesakes(schema.names, request)
+    refuse_namesakes(schema.names, request)
+    blobs = bool(fid) and layer is not None and info["driver"] == "GPKG"
 
     def records(rows: int, columns: Sequence[str] | None) -> Iterator[Records]:
         wanted = schema.names if columns is None else list(columns)
@@ -310,10 +359,12 @@ def _stream(
         # GDAL cannot filter by a field that it was told not to read, nor choose one without a name.
         chosen = request.where is None and all(wanted)
         stored = [c for c in wanted if c != fid] if chosen else None
-        with _quiet(), opened(rows, stored, fid in wanted and bool(fid)) as (_, reader):
+        with _quiet(), opened(rows, stored, bool(fid) and (blobs or fid in wanted)) as (_, reader):
             for batch in reader:
                 given = plain_batch([batch.column(c) for c in wanted], subset)
                 wkb = batch.column(shape).cast(pa.binary()) if shape else None
+                if blobs and layer and shape and wkb is not None and wkb.null_count:
+                    wkb = _with_blobs(wkb, batch.column(fid), target, layer, (fid, shape))
                 yield Records(given, pa.nulls(len(batch), pa.binary()) if wkb is None else wkb)
 
     return Source(
@@ -329,6 +380,7 @@ def _stream(
     )
 
 
+_SHAPELESS = Text(".shp 中没有对应的图形", "the .shp has no shape for it")
 _NO_SYSTEM = (CRSError, UnboundLocalError)
 """What pyogrio raises of a coordinate system that cannot be read; the second by a slip of its own."""
 _UNREADABLE = (DataSourceError, UnicodeDecodeError, *_NO_SYSTEM)
@@ -338,30 +390,47 @@ _FIDS_ARE_COLUMNS = ("GPKG", "SQLite", "OpenFileGDB")
 """Drivers whose feature id is a column that the user sees, not a running number."""
 
 
-def _refuse_namesakes(names: Sequence[str], request: Request) -> None:
-    """Raise where two columns have one name: nobody could say which is meant."""
-    twice = [name for name, count in Counter(names).items() if count > 1]
-    if twice:
-        what = Text(
-            f"有重名的列：{'、'.join(twice)}。",
-            f"has several columns of one name: {', '.join(twice)}.",
-        )
-        raise request.fault(what, Text("请先改名。", "Rename them first."))
-
-
 def _try_condition(target: str, layer: str, where: str) -> None:
     """Raise what SQLite says of a condition that it cannot carry out.
 
     GDAL pastes the condition into its own query, and where that fails gives no record and no
     error. It also offers functions that open files and ask the network; here there are none.
     """
-    quoted = layer.replace('"', '""')
+    with _database(target) as connection:
+        connection.create_function("regexp", 2, lambda *_: True)
+        connection.execute(f"SELECT count(*) FROM {_quoted(layer)} WHERE ({where}\n)").fetchone()
+
+
+def _with_blobs(
+    wkb: pa.Array, fids: pa.Array, target: str, layer: str, names: tuple[str, str]
+) -> pa.Array:
+    """Return WKB with what a GeoPackage holds where GDAL could make no geometry of it.
+
+    GDAL gives null there, as where there is nothing; what is no geometry is still the user's.
+    ``names`` are those of the columns of feature ids and of geometries.
+    """
+    fid, shape = map(_quoted, names)
+    query = f"SELECT CAST({shape} AS BLOB) FROM {_quoted(layer)} WHERE {fid} = ?"
+    values = wkb.to_pylist()
+    with _database(target) as connection:
+        for row, value in enumerate(values):
+            if value is None:
+                found = connection.execute(query, (fids[row].as_py(),)).fetchone()
+                values[row] = found[0] if found else None
+    return pa.array(values, pa.binary())
+
+
+def _database(target: str) -> closing[sqlite3.Connection]:
+    """Return a connection to a SQLite file that reads only, and leaves nothing beside it."""
     file = Path(target).resolve()
     waiting = file.with_name(f"{file.name}-wal").exists()  # its changes are to be seen as well
     address = f"{file.as_uri()}?mode=ro{'' if waiting else '&immutable=1'}"
-    with closing(sqlite3.connect(address, uri=True)) as connection:
-        connection.create_function("regexp", 2, lambda *_: True)
-        connection.execute(f'SELECT count(*) FROM "{quoted}" WHERE ({where}\n)').fetchone()
+    return closing(sqlite3.connect(address, uri=True))
+
+
+def _quoted(name: str) -> str:
+    """Return a name as SQL writes it."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _quiet() -> Any:
@@ -377,6 +446,16 @@ def _unreadable(request: Request, error: Exception, target: str = "") -> Excepti
         return request.fault(what, fix)
     if "not recognized as being in a supported file format" in str(error):
         return request.fault(*_unknown_format(request.file.suffix.lower()))
+    if isinstance(error, UnicodeDecodeError):
+        what = Text("文字编码无法识别。", "has text in an encoding that cannot be told.")
+        fix = Text("请用 GIS 软件另存为 GeoPackage。", "Save it as a GeoPackage with a GIS.")
+        return request.fault(what, fix)
+    if any(sign in str(error) for sign in _BROKEN_DATABASE):
+        what = Text(
+            "无法读取：数据库已损坏或不完整。",
+            "cannot be read: the database is damaged or cut off.",
+        )
+        return request.fault(what, Text("请换用完好的文件。", "Use a whole copy."))
     reason = str(error).partition("; It might help")[0].rstrip(".")
     if target:
         reason = reason.replace(target, request.path)
@@ -386,6 +465,10 @@ def _unreadable(request: Request, error: Exception, target: str = "") -> Excepti
         "Check its format and that it is whole, or save it again with a GIS.",
     )
     return request.fault(what, fix)
+
+
+_BROKEN_DATABASE = ("disk image is malformed", "malformed database schema", "not a database")
+"""What SQLite says of a file that is damaged."""
 
 
 def _unknown_format(suffix: str) -> tuple[Text, Text]:
@@ -402,6 +485,9 @@ def _unknown_format(suffix: str) -> tuple[Text, Text]:
         "请用 GIS 软件另存为 GeoPackage 或 GeoJSON；坐标表可存为带坐标列的 CSV。",
         "Save it as a GeoPackage or GeoJSON with a GIS; a table of coordinates can be a CSV.",
     )
+    if suffix in _PACKED:
+        what = Text("是压缩文件。", "is an archive.")
+        return what, Text("请先解压，或改用 .zip。", "Unpack it first, or use a .zip.")
     if suffix in (".json", ".geojson"):
         what = Text(
             "无法读取：不是 GeoJSON（没有 FeatureCollection）。",
@@ -416,3 +502,4 @@ def _unknown_format(suffix: str) -> tuple[Text, Text]:
 
 
 _RASTERS = (".tif", ".tiff", ".img", ".asc", ".png", ".jpg", ".jpeg", ".bmp", ".jp2", ".vrt")
+_PACKED = (".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar", ".tar")

@@ -245,8 +245,8 @@ def _write(
 
     try:
         with warnings.catch_warnings():
-            # A layer with heights gets its hint in gpkg_geometry_columns; no one need hear it.
-            warnings.filterwarnings("ignore", message=".*non-Z geometry type.*")
+            # A layer with heights or measures gets its hint in gpkg_geometry_columns; no one need hear it.
+            warnings.filterwarnings("ignore", message=".*non-[ZM] geometry type.*")
             write_arrow(
                 reader,
                 path,

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from geo_urc.text import Text
+from geo_urc.validation import UnfitError
 
 RULE_ID = r"^[A-Z]+[0-9]+[a-z]?$"
 PARAMETER = r"^[A-Z]+[0-9]+[a-z]?\.[a-z][a-z0-9_]*$"
@@ -108,7 +109,10 @@ class Parameter(Table):
     def _in_order(self) -> Parameter:
         days = [dated.from_ for dated in self.values]
         if any(later <= earlier for earlier, later in pairwise(days)):
-            raise ValueError("give values in the order of their days, each day once")
+            raise UnfitError(
+                "values 须按日期先后排列，每日一次",
+                "give values in the order of their days, each day once",
+            )
         return self
 
     def at(self, date: dt.date | None) -> Value:
@@ -128,7 +132,9 @@ class Parameter(Table):
     @model_validator(mode="after")
     def _form_if_unset(self) -> Parameter:
         if self.form and self.value is not None:
-            raise ValueError("a form is for a parameter without a value")
+            raise UnfitError(
+                "form 只用于没有 value 的参数", "a form is for a parameter without a value"
+            )
         return self
 
     @property
@@ -163,7 +169,10 @@ class Compare(Condition):
     def _one_limit(self) -> Compare:
         limits = (self.at_most, self.at_least, self.at_most_fact, self.at_least_fact)
         if sum(v is not None for v in limits) != 1:
-            raise ValueError("give one of at_most, at_least, at_most_fact and at_least_fact")
+            raise UnfitError(
+                "at_most、at_least、at_most_fact、at_least_fact 须恰写一个",
+                "give one of at_most, at_least, at_most_fact and at_least_fact",
+            )
         return self
 
     @property
@@ -322,7 +331,9 @@ class Price(Table):
     @model_validator(mode="after")
     def _one_way(self) -> Price:
         if self.nothing and (self.base or self.upon or self.factor != 1.0):
-            raise ValueError("nothing stands without base, upon and factor")
+            raise UnfitError(
+                "没有 base、upon、factor 便无从计算", "nothing stands without base, upon and factor"
+            )
         return self
 
     @property
@@ -474,7 +485,10 @@ class Case(Table):
     def _one_condition(self) -> Case:
         given = (self.is_, self.one_of, self.same_as, self.at_most, self.at_least)
         if sum(v is not None for v in given) != 1:
-            raise ValueError("give one of is, one_of, same_as, at_most and at_least")
+            raise UnfitError(
+                "is、one_of、same_as、at_most、at_least 须恰写一个",
+                "give one of is, one_of, same_as, at_most and at_least",
+            )
         return self
 
     @property
@@ -526,7 +540,7 @@ class Fact(Table):
     @model_validator(mode="after")
     def _cases_in_order(self) -> Fact:
         if self.question == "by_case" and not self.cases:
-            raise ValueError("by_case needs cases")
+            raise UnfitError("by_case 须有 cases", "by_case needs cases")
         return self
 
     @property

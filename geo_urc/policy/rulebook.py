@@ -19,6 +19,7 @@ from geo_urc.errors import Problem, RulebookError
 from geo_urc.policy import model, tables
 from geo_urc.roles import roles
 from geo_urc.text import Text
+from geo_urc.validation import finding
 
 FOLDER = Path(__file__).parent / "rulebook"
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -325,11 +326,10 @@ def _shape(content: Any, shape: type[T], where: str, problems: list[Problem]) ->
         return shape.model_validate(content)
     except ValidationError as error:
         for fault in error.errors():
-            message = fault["msg"]
             problems.append(
                 Problem(
                     f"{where}: {_path(content, fault['loc'])}",
-                    Text(f"{message}。", f"{message}."),
+                    finding(fault),
                     Text("格式见 geo-urc rules schema。", "See geo-urc rules schema."),
                 )
             )

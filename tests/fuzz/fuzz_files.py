@@ -18,12 +18,14 @@ import tempfile
 import time
 import traceback
 import warnings
+import zipfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
+import rasterio
 import shapely
 
 from geo_urc import screen
@@ -31,6 +33,7 @@ from geo_urc.errors import GeoUrcError
 from geo_urc.inputs import draft_layers_toml, read_inputs
 
 BLOCK = 100
+LARGE = 5_000
 SLOWEST_S = 60
 X0, Y0 = 448_000.0, 4_418_000.0
 FAILED = 3
@@ -54,6 +57,9 @@ fields = { name = "站名" }
 path = "green.geojson"
 where = "name <> '无'"
 coverage = "assumed"
+
+[layers.dem]
+path = "dem.tif"
 
 [rules]
 "T08a.radius_m" = 800
@@ -150,6 +156,16 @@ def write_whole(folder: Path) -> None:
     table.to_csv(folder / "p.csv", index=False)
     green = gpd.GeoDataFrame({"name": ["柳园"]}, geometry=[shapely.box(X0, Y0, X0 + 200, Y0 + 200)])
     green.set_crs(4548).to_crs(4326).to_file(folder / "green.geojson")
+    with zipfile.ZipFile(folder / "p.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for ending in PARCELS["gbk.shp"]:
+            archive.write(folder / f"gbk{ending}", f"宗地/gbk{ending}")
+    heights = rng.uniform(30, 60, (40, 40)).astype(np.float32)
+    grid = rasterio.transform.from_origin(X0 - 100, Y0 + 3300, 90, 90)
+    with rasterio.open(
+        folder / "dem.tif", "w", driver="GTiff", width=40, height=40, count=1,
+        dtype="float32", crs="EPSG:4548", transform=grid, compress="deflate", nodata=-1,
+    ) as file:  # fmt: skip
+        file.write(heights, 1)
     (folder / "stations.csv").write_text("站名,x,y\n柳堤,448500,4418050\n", "utf-8")
     (folder / "layers.toml").write_text(LAYERS, "utf-8")
     (folder / "overlay.toml").write_text(OVERLAY, "utf-8")
@@ -163,8 +179,9 @@ PARCELS = {
     "p.parquet": (".parquet",),
     "p.geojson": (".geojson",),
     "p.csv": (".csv",),
+    "p.zip": (".zip",),
 }
-OTHERS = ("green.geojson", "stations.csv", "layers.toml", "overlay.toml")
+OTHERS = ("green.geojson", "stations.csv", "dem.tif", "layers.toml", "overlay.toml")
 
 
 def damaged(raw: bytes, rng: random.Random) -> bytes:
@@ -219,6 +236,10 @@ def attempt(folder: Path, parcels: str) -> str:
             assert np.isfinite(shapely.get_coordinates(usable)).all()
             for column in batch.columns.columns:
                 column.validate(full=True)
+        for raster in inputs.rasters.values():
+            with raster.opened() as window:
+                if max(raster.shape) < LARGE:
+                    window(0, 0, *reversed(raster.shape))
         result = screen(
             folder / parcels,
             layers=folder / "layers.toml",
