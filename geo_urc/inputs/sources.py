@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from geo_urc.database import is_address, shown
 from geo_urc.errors import LayerError, Problem
 from geo_urc.text import Text
 
@@ -23,7 +23,6 @@ READ_ERRORS = (pa.ArrowException, OSError, RuntimeError, UnicodeDecodeError)
 ARCHIVE_MARK = "!"
 """What is before it in a name pyogrio takes for an archive."""
 _PARTS = (".shx", ".dbf", ".prj", ".cpg")
-_SQL_URL = re.compile(r"^postgres(ql)?://|^PG:", re.IGNORECASE)
 
 
 class Records(NamedTuple):
@@ -109,21 +108,21 @@ class Request:
 
     def fault(self, what: Text, fix: Text) -> LayerError:
         """Return an error about this file."""
-        return LayerError(Problem(self.path, what, fix))
+        return LayerError(Problem(shown(self.path), what, fix))
 
 
 def open_source(request: Request) -> Source:
-    """Open a file of any supported format.
+    """Open a file of any supported format, or a table of a database.
 
     Raises
     ------
     LayerError
         If it is not there, not of a known format, or not usable as described.
     """
-    if _SQL_URL.match(request.path):
-        what = Text("尚不支持 PostgreSQL 数据库。", "PostgreSQL is not supported yet.")
-        fix = Text("请先导出为 GeoPackage。", "Export it to a GeoPackage first.")
-        raise request.fault(what, fix)
+    if is_address(request.path):
+        from geo_urc.inputs.postgis import open_postgis
+
+        return open_postgis(request)
     path = request.file
     if not path.exists():
         what = Text("文件不存在。", "does not exist.")
