@@ -37,6 +37,8 @@ class Command:
         The date that the verdicts speak for, also where it was the day of the run.
     sample
         Whether paths start from the embedded sample city.
+    postgis
+        Address of the database that gets the results too.
     """
 
     parcels: str
@@ -51,6 +53,7 @@ class Command:
     strict: bool = False
     lang: Lang = "zh"
     sample: bool = False
+    postgis: str | None = None
 
     def start(self, folder: Path = Path()) -> Path:
         """Return the folder that relative paths start from, `folder` unless it is the sample's."""
@@ -80,7 +83,11 @@ class Command:
     def record(self, start: Path = Path()) -> dict[str, Any]:
         """Return the command as data, with the SHA-256 of the text files it names."""
         hashes = {name: sha256_of(start / name) for name in self.texts}
-        public = replace(self, parcels=shown(self.parcels))
+        public = replace(
+            self,
+            parcels=shown(self.parcels),
+            postgis=None if self.postgis is None else shown(self.postgis),
+        )
         return {**_COMMAND.dump_python(public, mode="json"), "sha256": hashes}
 
 

@@ -216,8 +216,8 @@ def connected(address: Address, *, reading: bool) -> Iterator[psycopg.Connection
     Raises
     ------
     AddressError
-        If psycopg is not installed or the server does not answer, or not to this user; what
-        the database refuses later comes through as :data:`refusals`.
+        If psycopg is not installed, the server does not answer, or it refuses something
+        within the block.
     """
     try:
         import psycopg
@@ -236,25 +236,21 @@ def connected(address: Address, *, reading: bool) -> Iterator[psycopg.Connection
         connection = psycopg.connect(application_name="geo-urc", **words)
     except psycopg.Error as error:
         raise AddressError(*_no_connection(str(error), address)) from None
-    with connection:
-        if connection.info.server_version < _TOO_OLD:
-            raise AddressError(
-                Text("PostgreSQL 版本太旧。", "is a PostgreSQL that is too old."),
-                Text("需要 12 或更新的版本。", "It must be 12 or newer."),
-            )
-        if reading:
-            connection.read_only = True
-            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-        for name, value in _SETTINGS.items():
-            connection.execute("SELECT set_config(%s, %s, false)", (name, value))
-        yield connection
-
-
-def refusals() -> tuple[type[Exception], ...]:
-    """Return what a connection raises of what the database does not do."""
-    import psycopg
-
-    return (psycopg.Error,)
+    try:
+        with connection:
+            if connection.info.server_version < _TOO_OLD:
+                raise AddressError(
+                    Text("PostgreSQL 版本太旧。", "is a PostgreSQL that is too old."),
+                    Text("需要 12 或更新的版本。", "It must be 12 or newer."),
+                )
+            if reading:
+                connection.read_only = True
+                connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            for name, value in _SETTINGS.items():
+                connection.execute("SELECT pg_catalog.set_config(%s, %s, false)", (name, value))
+            yield connection
+    except psycopg.Error as error:
+        raise AddressError(*refusal(error)) from error
 
 
 def refusal(error: Exception) -> tuple[Text, Text]:
@@ -274,12 +270,14 @@ def refusal(error: Exception) -> tuple[Text, Text]:
             fix = Text("请清理数据库所在的磁盘。", "Make room on the disk of the database.")
         case errors.DependentObjectsStillExist():
             detail = (getattr(error.diag, "message_detail", None) or reason).replace("\n", "; ")
-            what = Text(f"以前的结果表还被引用：{detail}。", f"Earlier results are in use: {detail}.")
+            what = Text(
+                f"以前的结果表还被引用：{detail}。", f"Earlier results are in use: {detail}."
+            )
             fix = Text(
                 "请先删去这些视图或约束，或另选表名。",
                 "Drop these views or constraints first, or choose another table.",
             )
-        case OperationalError():
+        case OperationalError() if (error.sqlstate or "08")[:2] in ("08", "57"):
             what = Text(f"与数据库的连接中断：{reason}。", f"The connection was lost: {reason}.")
             fix = Text("请检查网络和数据库后再试。", "Check network and database, and try again.")
         case _:

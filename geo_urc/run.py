@@ -45,6 +45,10 @@ class Request:
         The date that the run speaks for; goes into every file instead of the clock.
     command
         What the run was asked for, as data for its record.
+    postgis
+        Address of a database that gets the result tables too.
+    rehearsal
+        Whether what goes to the database is taken back, once it is known what it would be.
     """
 
     out: Path
@@ -55,10 +59,17 @@ class Request:
     overwrite: bool = False
     strict: bool = False
     command: Mapping[str, Any] | None = None
+    postgis: str | None = None
+    rehearsal: bool = False
 
 
 def request_for(
-    command: Command, out: Path, start: Path = Path(), *, overwrite: bool = False
+    command: Command,
+    out: Path,
+    start: Path = Path(),
+    *,
+    overwrite: bool = False,
+    rehearsal: bool = False,
 ) -> Request:
     """Return what a command is to leave behind in a folder.
 
@@ -76,6 +87,8 @@ def request_for(
         overwrite,
         command.strict,
         command.record(start),
+        command.postgis,
+        rehearsal,
     )
 
 
@@ -90,7 +103,8 @@ def run(inputs: Inputs, book: Rulebook, request: Request) -> dict[str, Any]:
     screening = Screening(inputs, book, request.strict)
     with staged(request.out, overwrite=request.overwrite) as folder:
         wanted = [name for name in FORMATS if name in request.formats and "gpkg" in request.outputs]
-        single = wanted == ["gpkg"] and set(request.outputs) == {"gpkg"}
+        alone = request.postgis is None and set(request.outputs) == {"gpkg"}
+        single = alone and wanted == ["gpkg"]
         spool = None if single else folder / ".spool"
         tables: dict[str, pa.Table] = {}
         if spool is not None:
@@ -121,11 +135,48 @@ def run(inputs: Inputs, book: Rulebook, request: Request) -> dict[str, Any]:
             from geo_urc.outputs.report import write_report
 
             write_report(results, folder / "report.html", request.lang)
-        text = json.dumps(record, ensure_ascii=False, indent=1)
-        (folder / RECORD).write_text(text + "\n", encoding="utf-8")
+        if request.postgis is None:
+            _write_record(folder, record)
+        else:
+            _write_database(request, folder, screening, tables, record)
         if spool is not None:
             _drop(spool, tables)
     return record
+
+
+def _write_record(folder: Path, record: Mapping[str, Any]) -> str:
+    text = json.dumps(record, ensure_ascii=False, indent=1) + "\n"
+    (folder / RECORD).write_text(text, encoding="utf-8")
+    return text
+
+
+def _write_database(
+    request: Request,
+    folder: Path,
+    screening: Screening,
+    tables: Mapping[str, pa.Table],
+    record: dict[str, Any],
+) -> None:
+    """Write the tables into the database, and what it then holds into the record.
+
+    All of it becomes visible at once, just before the folder does.
+    """
+    from geo_urc.outputs import postgis
+
+    assert request.postgis is not None
+    sheets = [
+        postgis.layer_sheet(plan.info, tables[role], main=role == screening.inputs.parcels.role)
+        for role, plan in screening.plans.items()
+    ]
+    sheets += [
+        postgis.Sheet("rules", "规则库：规则、依据和所用参数", _rules_table(screening)),
+        postgis.Sheet("set_aside", "搁置的记录：无法读取或图形类型不符", _aside_table(screening)),
+    ]
+    with postgis.writing(
+        request.postgis, overwrite=request.overwrite, rehearsal=request.rehearsal
+    ) as transaction:
+        record["postgis"] = transaction.load(sheets)
+        transaction.finish(_write_record(folder, record))
 
 
 def _spooled(path: Path, plan: SubjectPlan, batches: Iterator[pa.RecordBatch]) -> pa.Table:
@@ -172,19 +223,8 @@ def write_geopackage(
         role: geopackage.write_geopackage_layer(path, plan.info, plan.schema, batches(role))
         for role, plan in screening.plans.items()
     }
-    aside = [
-        {
-            "role": s.role,
-            "file": s.file,
-            "record": s.record,
-            "reason_zh": s.reason.zh,
-            "reason_en": s.reason.en,
-            "content": s.content,
-        }
-        for s in set_aside_of(screening.inputs)
-    ]
     geopackage.write_attribute_table(path, "rules", _rules_table(screening))
-    geopackage.write_attribute_table(path, "set_aside", pa.Table.from_pylist(aside, _ASIDE))
+    geopackage.write_attribute_table(path, "set_aside", _aside_table(screening))
     geopackage.finish_geopackage(path, infos, lang, as_of=as_of)
     return rows
 
@@ -247,6 +287,22 @@ _ASIDE = pa.schema(
         ("content", pa.string()),
     ]
 )
+
+
+def _aside_table(screening: Screening) -> pa.Table:
+    """Return the records that were set aside, with their content."""
+    aside = [
+        {
+            "role": s.role,
+            "file": s.file,
+            "record": s.record,
+            "reason_zh": s.reason.zh,
+            "reason_en": s.reason.en,
+            "content": s.content,
+        }
+        for s in set_aside_of(screening.inputs)
+    ]
+    return pa.Table.from_pylist(aside, _ASIDE)
 
 
 def _rules_table(screening: Screening) -> pa.Table:

@@ -21,7 +21,7 @@ _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _FORMULA = r"^[=+\-@\t\r\n＝＋－＠]"
 _NUMBER = r"^[+\-]?(\d+(\.\d*)?|\.\d+)([eE][+\-]?\d+)?%?$"
 _SECRET = re.compile(
-    r"(postgres(?:ql)?://[^\s:@/?]*:)(?!\d{1,5}[/?])\S*@|(password\s*=\s*)(?:'[^']*'|[^\s&]+)",
+    r"(postgres(?:ql)?:[/\\]{1,2}[^\s:@/?]*:)(?!\d{1,5}[/?])\S*@|(password\s*=\s*)(?:'[^']*'|[^\s&]+)",
     re.IGNORECASE,
 )
 _LINE = 4_000

@@ -13,7 +13,7 @@ import click
 
 from geo_urc.cli import options
 from geo_urc.errors import GeoUrcError, Problem
-from geo_urc.safe_text import one_line, printable
+from geo_urc.safe_text import one_line, printable, without_password
 from geo_urc.text import Lang, Text
 
 if TYPE_CHECKING:
@@ -75,6 +75,11 @@ def demo(out: Path, lang: Lang, debug: bool) -> int:
     "--outputs", default="gpkg,map,report", show_default=True, help="输出内容 / what to write"
 )
 @click.option("--format", "formats", default="gpkg", show_default=True, help="gpkg,parquet,csv")
+@click.option(
+    "--postgis",
+    metavar="postgresql://…?table=SCHEMA.NAME",
+    help="结果表另写入数据库 / also write the result tables to a database",
+)
 @options.overwrite
 @options.strict
 @options.shared(options.lang, options.debug)
@@ -89,6 +94,7 @@ def screen(
     crs: str,
     outputs: str,
     formats: str,
+    postgis: str | None,
     overwrite: bool,
     strict: bool,
     lang: Lang,
@@ -111,6 +117,7 @@ def screen(
         crs,
         strict,
         lang,
+        postgis=postgis,
     )
     inputs = _screen(asked, out, overwrite=overwrite)
 
@@ -519,7 +526,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             f"Internal error: {type(error).__name__}: {error}. "
             "Run again with --debug and report what it shows.",
         )
-        click.echo(one_line(told.to(lang)), err=True)
+        click.echo(one_line(without_password(told.to(lang))), err=True)
         status = FAILED
     sys.exit(status)
 
@@ -550,6 +557,10 @@ def _screen(asked: Command, out: Path, *, overwrite: bool) -> Inputs:
     start = asked.start()
     book = asked.book(start)
     ready(out, overwrite=overwrite)  # say so before the long work
+    if asked.postgis is not None:
+        from geo_urc.outputs import postgis
+
+        postgis.ready(asked.postgis, overwrite=overwrite)
     inputs = asked.inputs(start)
     request = request_for(asked, out, start, overwrite=overwrite)
     record = run(inputs, book, request)

@@ -158,19 +158,12 @@ def open_postgis(request: Request) -> Source:
                 Text("请删去 x 和 y。", "Remove x and y."),
             )
         with connected(address, reading=True) as connection:
-            import psycopg
-
-            try:
-                return _copied(connection, address, request)
-            except psycopg.Error as error:
-                raise AddressError(*refusal(error)) from error
+            return _copied(connection, address, request)
     except AddressError as error:
         raise request.fault(error.what, error.fix) from error
 
 
-def _copied(
-    connection: psycopg.Connection[Any], address: Address, request: Request
-) -> Source:
+def _copied(connection: psycopg.Connection[Any], address: Address, request: Request) -> Source:
     table = _table(connection, address, request)
     if request.where is not None:
         _try_condition(connection, table, request.where)
@@ -211,16 +204,12 @@ def _copied(
     )
 
 
-def _table(
-    connection: psycopg.Connection[Any], address: Address, request: Request
-) -> _Table:
+def _table(connection: psycopg.Connection[Any], address: Address, request: Request) -> _Table:
     """Return the table that the address names, with its one geometry column."""
     if address.table is None:
         what = Text("地址没有写明表。", "The address names no table.")
         raise AddressError(what, _tables_there(connection, "", request))
-    found = connection.execute(
-        _TABLE, (address.table, address.schema, address.schema)
-    ).fetchone()
+    found = connection.execute(_TABLE, (address.table, address.schema, address.schema)).fetchone()
     if found is None:
         name = ".".join(filter(None, (address.schema, address.table)))
         what = Text(f"没有表“{name}”。", f'There is no table "{name}".')
@@ -275,9 +264,7 @@ def _filter(where: str | None) -> sql.Composable:
     return sql.SQL(" WHERE (") + sql.SQL(where) + sql.SQL("\n)")  # type: ignore[arg-type]
 
 
-def _try_condition(
-    connection: psycopg.Connection[Any], table: _Table, where: str
-) -> None:
+def _try_condition(connection: psycopg.Connection[Any], table: _Table, where: str) -> None:
     """Refuse a condition that cannot be carried out, or that is more than a condition.
 
     A prepared statement is a single one, so nothing can follow; the transaction only reads.
@@ -285,12 +272,14 @@ def _try_condition(
     import psycopg
     from psycopg import sql
 
-    query = sql.SQL("SELECT FROM {}").format(table.identifier) + _filter(where) + sql.SQL(" LIMIT 0")
+    query = (
+        sql.SQL("SELECT FROM {}").format(table.identifier) + _filter(where) + sql.SQL(" LIMIT 0")
+    )
     try:
         with connection.transaction():
             connection.execute(query, prepare=True)
     except psycopg.Error as error:
-        if isinstance(error, psycopg.OperationalError | psycopg.errors.InsufficientPrivilege):
+        if connection.broken or isinstance(error, psycopg.errors.InsufficientPrivilege):
             raise
         why = refusal(error)[0]
         names = [column.name for column in table.columns]
@@ -336,9 +325,9 @@ def _system(
     if not found or not found[0]:
         return None, []
     row = connection.execute(
-        sql.SQL("SELECT auth_name, auth_srid, srtext FROM {}.spatial_ref_sys WHERE srid = %s").format(
-            within
-        ),
+        sql.SQL(
+            "SELECT auth_name, auth_srid, srtext FROM {}.spatial_ref_sys WHERE srid = %s"
+        ).format(within),
         (found[0],),
     ).fetchone()
     if row is None:
@@ -385,9 +374,7 @@ def _schema(
     return pa.schema(fields), notes
 
 
-def _order(
-    connection: psycopg.Connection[Any], table: _Table
-) -> tuple[sql.Composable, list[Text]]:
+def _order(connection: psycopg.Connection[Any], table: _Table) -> tuple[sql.Composable, list[Text]]:
     """Return what rows are ordered by, so that the same table is read in the same order."""
     from psycopg import sql
 
@@ -401,7 +388,8 @@ def _order(
         )
         return sql.SQL("tableoid, ctid"), [text]
     text = Text(
-        "没有主键（视图），按各列的值排序读取。", "has no primary key (a view); ordered by its columns."
+        "没有主键（视图），按各列的值排序读取。",
+        "has no primary key (a view); ordered by its columns.",
     )
     parts: list[sql.Composable] = [
         sql.Identifier(column.name)
