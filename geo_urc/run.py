@@ -22,6 +22,7 @@ from geo_urc.screening import Screening, SubjectPlan
 from geo_urc.text import Lang
 
 if TYPE_CHECKING:
+    from geo_urc.outputs.postgis import Sheet
     from geo_urc.outputs.solids import Model
 
 GEOPACKAGE = "eligibility.gpkg"
@@ -161,22 +162,35 @@ def _write_database(
 
     All of it becomes visible at once, just before the folder does.
     """
-    from geo_urc.outputs import postgis
+    from geo_urc.outputs.postgis import writing
 
     assert request.postgis is not None
-    sheets = [
-        postgis.layer_sheet(plan.info, tables[role], main=role == screening.inputs.parcels.role)
-        for role, plan in screening.plans.items()
-    ]
-    sheets += [
-        postgis.Sheet("rules", "规则库：规则、依据和所用参数", _rules_table(screening)),
-        postgis.Sheet("set_aside", "搁置的记录：无法读取或图形类型不符", _aside_table(screening)),
-    ]
-    with postgis.writing(
+    with writing(
         request.postgis, overwrite=request.overwrite, rehearsal=request.rehearsal
     ) as transaction:
-        record["postgis"] = transaction.load(sheets)
+        record["postgis"] = transaction.load(database_sheets(screening, tables))
         transaction.finish(_write_record(folder, record))
+
+
+def database_sheets(screening: Screening, tables: Mapping[str, pa.Table]) -> list[Sheet]:
+    """Return all tables that a database gets: subjects, rules, and what was set aside.
+
+    Parameters
+    ----------
+    tables
+        Role → finished rows.
+    """
+    from geo_urc.outputs.postgis import Sheet, layer_sheet
+
+    main = screening.inputs.parcels.role
+    return [
+        *(
+            layer_sheet(plan.info, tables[role], main=role == main)
+            for role, plan in screening.plans.items()
+        ),
+        Sheet("rules", "规则库：规则、依据和所用参数", _rules_table(screening)),
+        Sheet("set_aside", "搁置的记录：无法读取或图形类型不符", _aside_table(screening)),
+    ]
 
 
 def _spooled(path: Path, plan: SubjectPlan, batches: Iterator[pa.RecordBatch]) -> pa.Table:

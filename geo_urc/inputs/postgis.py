@@ -261,7 +261,7 @@ def _filter(where: str | None) -> sql.Composable:
 
     if where is None:
         return sql.SQL("")
-    return sql.SQL(" WHERE (") + sql.SQL(where) + sql.SQL("\n)")  # type: ignore[arg-type]
+    return sql.SQL(" WHERE (") + sql.SQL(where) + sql.SQL("\n)")
 
 
 def _try_condition(connection: psycopg.Connection[Any], table: _Table, where: str) -> None:
@@ -454,14 +454,14 @@ def _spool(
         connection.cursor() as cursor,
         cursor.copy(statement) as copy,
     ):
-        for lines in _runs(iter(copy)):
+        for lines in _runs(copy.__iter__()):
             digest.update(lines)
             arrays = _parsed(lines, sent)
             writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=given))
     return digest.hexdigest()
 
 
-def _runs(rows: Iterator[memoryview | bytes]) -> Iterator[bytes]:
+def _runs(rows: Iterator[bytes | bytearray | memoryview]) -> Iterator[bytes]:
     """Yield the lines of about a batch at a time."""
     while True:
         taken, size = [], 0
@@ -506,12 +506,12 @@ def _parsed(lines: bytes, fields: Sequence[pa.Field]) -> list[pa.Array]:
 
 
 def _from_hex(text: pa.StringArray) -> pa.BinaryArray:
-    """Return the bytes that hexadecimal text stands for, null for null.
+    r"""Return the bytes that hexadecimal text stands for, null for null.
 
     Examples
     --------
     >>> _from_hex(pa.array(["00ff", None, "", "41"])).to_pylist()
-    [b'\\x00\\xff', None, b'', b'A']
+    [b'\x00\xff', None, b'', b'A']
     """
     if not len(text) or text.null_count == len(text):
         return pa.nulls(len(text), pa.binary())

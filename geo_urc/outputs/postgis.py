@@ -232,11 +232,11 @@ class Transaction:
 
         columns = [sql.SQL("{} integer NOT NULL").format(sql.Identifier(fid))]
         for part in sheet.table.schema:
-            kind: sql.Composable = sql.SQL(_type(part.type))  # type: ignore[arg-type]
+            kind: sql.Composable = sql.SQL(_type(part.type))
             if part.name == geometry:
                 kind = sql.SQL("{}.geometry").format(sql.Identifier(self.postgis))
                 if shape is not None:
-                    kind += sql.SQL(f"({shape}, {srid})")  # type: ignore[arg-type]
+                    kind += sql.SQL(f"({shape}, {srid})")
             columns.append(sql.SQL("{} {}").format(sql.Identifier(part.name), kind))
         self._execute("CREATE TABLE {} ({})", place, sql.SQL(", ").join(columns))
 
@@ -339,7 +339,7 @@ class Transaction:
     def _execute(self, statement: str, *parts: sql.Composable) -> None:
         from psycopg import sql
 
-        self.connection.execute(sql.SQL(statement).format(*parts))  # type: ignore[arg-type]
+        self.connection.execute(sql.SQL(statement).format(*parts))
 
     def _refuse_long_names(self, sheets: Sequence[Sheet]) -> None:
         """PostgreSQL would cut them, and two might become one."""
@@ -621,11 +621,11 @@ def _sent(column: pa.Array) -> pa.Array:
 
 
 def _hex(column: pa.Array) -> pa.StringArray:
-    """Return bytes as hexadecimal text, null as null.
+    r"""Return bytes as hexadecimal text, null as null.
 
     Examples
     --------
-    >>> _hex(pa.array([b"\\x00\\xff", None, b"", b"A"])).to_pylist()
+    >>> _hex(pa.array([b"\x00\xff", None, b"", b"A"])).to_pylist()
     ['00ff', None, '', '41']
     """
     column = column.cast(pa.binary())

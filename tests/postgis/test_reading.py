@@ -82,7 +82,7 @@ def test_every_type_of_column_keeps_its_values(server):
         "exact": "123456789012345678.25", "padded": "x", "use": "居住",
         "day": dt.date(2026, 2, 28), "for_ever": "infinity",
         "at": dt.datetime(2026, 1, 1, 0, 0, 0, 500_000, utc),
-        "local": dt.datetime(2026, 1, 1, 8, 0, 0, 123_456),
+        "local": dt.datetime.fromisoformat("2026-01-01T08:00:00.123456"),
         "clock": "12:00:01", "long": "P1DT2H", "doc": '{"a": [1, null]}',
         "list": '{甲,NULL,"a\\"b"}', "u": "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
         "raw": b"\x00\xff", "nothing": b"", "pair": "(1,x)", "range": "[1,5)",

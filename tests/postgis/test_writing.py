@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import geopandas as gpd
 import pytest
@@ -115,8 +116,8 @@ def test_results_are_tables_beside_each_other(plan, urc):
     assert "宗地" in plan.sql("SELECT obj_description('成果.宗地'::regclass)")[0][0]
     (run,) = plan.sql('SELECT run FROM "成果"."宗地_run"')
     record = json.loads(run[0])
-    assert record == json.loads(open("out/run.json", encoding="utf-8").read())
-    assert [t["rows"] for t in record["postgis"]["tables"]][0] == 4
+    assert record == json.loads(Path("out/run.json").read_text("utf-8"))
+    assert record["postgis"]["tables"][0]["rows"] == 4
     written = gpd.read_file("out/eligibility.gpkg", layer="parcels")
     assert written["t08a_verdict"].tolist() == [word for _, _, word, _ in EXPECTED]
 
@@ -155,11 +156,11 @@ def test_a_view_on_earlier_results_stops_the_run_and_loses_nothing(plan, urc):
     assert urc(*command(plan))[0] == 1
     before = plan.sql(VERDICTS.replace("fid", "urc_fid"))
     plan.sql('CREATE VIEW plan.mine AS SELECT * FROM "成果"."宗地"')
-    folder = {p: open(f"out/{p}", "rb").read() for p in os.listdir("out")}
+    folder = {path: path.read_bytes() for path in Path("out").iterdir()}
     status, _, err = urc(*command(plan, "--overwrite", "--set", "T08a.radius_m=300"))
     assert status == 2 and "view plan.mine depends on" in err
     assert plan.sql(VERDICTS.replace("fid", "urc_fid")) == before
-    assert {p: open(f"out/{p}", "rb").read() for p in os.listdir("out")} == folder
+    assert {path: path.read_bytes() for path in Path("out").iterdir()} == folder
 
 
 def test_what_stands_in_the_way_is_said_before_the_work(plan, urc, monkeypatch):
