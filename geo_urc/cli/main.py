@@ -534,6 +534,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _stay_offline() -> None:
     """Let no file send GDAL to the network: a VRT, a WFS or GML heading holds addresses.
 
+    The one way out is :mod:`geo_urc.database`, to the address of a database that the user gave.
+
     Only GDAL is told, by a proxy of a kind that does not exist; exceptions from proxies would
     get past it.
     """

@@ -448,16 +448,25 @@ def _spool(
     sent = [f.with_name(str(i)) for i, f in enumerate([*schema, pa.field("", pa.binary())])]
     given = pa.schema([*schema, pa.field("wkb", pa.binary())])
     statement = sql.SQL("COPY ({}) TO STDOUT (FORMAT csv)").format(query)
-    with (
-        pa.OSFile(str(path), "wb") as sink,
-        pa.ipc.new_stream(sink, given) as writer,
-        connection.cursor() as cursor,
-        cursor.copy(statement) as copy,
-    ):
-        for lines in _runs(copy.__iter__()):
-            digest.update(lines)
-            arrays = _parsed(lines, sent)
-            writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=given))
+    rows = 0
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, given) as writer:
+        cursor = connection.cursor()
+        with cursor.copy(statement) as copy:
+            for lines in _runs(copy.__iter__()):
+                digest.update(lines)
+                arrays = _parsed(lines, sent)
+                rows += len(arrays[-1])
+                writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=given))
+    if rows != cursor.rowcount:
+        raise AddressError(
+            Text(
+                f"库中有 {cursor.rowcount} 条，读到 {rows} 条。",
+                f"has {cursor.rowcount} records, of which {rows} were read.",
+            ),
+            Text(
+                "这是程序错误，请报告此问题。", "This is a fault of the program; please report it."
+            ),
+        )
     return digest.hexdigest()
 
 
@@ -488,7 +497,7 @@ def _parsed(lines: bytes, fields: Sequence[pa.Field]) -> list[pa.Array]:
     table = csv.read_csv(
         pa.BufferReader(lines),
         csv.ReadOptions(column_names=names, block_size=len(lines) + 1, use_threads=False),
-        csv.ParseOptions(newlines_in_values=True),
+        csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
         csv.ConvertOptions(
             column_types=types,
             null_values=[""],

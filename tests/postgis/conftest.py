@@ -58,6 +58,12 @@ class Server:
 
     database = "postgres"
 
+    def end_connections(self) -> None:
+        """Have the server end every connection of the program, as a restart would."""
+        self.sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'geo-urc'"
+        )
+
     def sql(self, *statements: str, user: str = "postgres"):
         """Run statements in the database of the test; return the rows of the last one."""
         import psycopg

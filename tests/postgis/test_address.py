@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -54,6 +57,23 @@ def test_what_is_not_understood(text, told):
     assert is_address(text)
     with pytest.raises(AddressError, match=told):
         address_of(text)
+
+
+def test_nothing_that_could_connect_is_loaded_without_an_address(tmp_path):
+    code = """
+import geopandas, shapely, sys
+from geo_urc.cli.main import main
+plot = geopandas.GeoDataFrame(geometry=[shapely.box(448000, 4418000, 448100, 4418100)], crs=4548)
+plot.to_file("p.gpkg")
+try:
+    main(["screen", "p.gpkg", "--out", "out"])
+except SystemExit as stopped:
+    print("psycopg" in sys.modules, stopped.code)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.stdout.splitlines()[-1] == "False 0", done.stderr
 
 
 @given(

@@ -10,7 +10,7 @@ import pytest
 import shapely
 
 from geo_urc.errors import LayerError
-from geo_urc.inputs import draft_layers_toml, read_inputs
+from geo_urc.inputs import draft_layers_toml, postgis, read_inputs
 from geo_urc.inputs.sources import Request, open_source
 from tests.postgis.conftest import PASSWORD
 
@@ -62,7 +62,8 @@ def test_every_type_of_column_keeps_its_values(server):
         "CREATE TYPE pair AS (a int, b text)",
         f"""CREATE TABLE t AS SELECT 1 AS id, true AS b, 2::int2 AS i2, 3::int8 AS i8,
             1.5::real AS f4, 0.1::float8 AS f8, 12.50::面积 AS money_like,
-            123456789012345678.25::numeric AS exact, 'NaN'::float8 AS nan,
+            123456789012345678.25::numeric AS exact, '-Infinity'::float8 AS least,
+            'NaN'::float8 AS nan,
             'x'::char(3) AS padded, '居住'::用途 AS use, '2026-02-28'::date AS day,
             'infinity'::date AS for_ever, '2026-01-01 08:00:00.5+08'::timestamptz AS at,
             '2026-01-01 08:00:00.123456'::timestamp AS local, '12:00:01'::time AS clock,
@@ -79,7 +80,7 @@ def test_every_type_of_column_keeps_its_values(server):
     utc = dt.UTC
     assert row == {
         "id": 1, "b": True, "i2": 2, "i8": 3, "f4": 1.5, "f8": 0.1, "money_like": 12.5,
-        "exact": "123456789012345678.25", "padded": "x", "use": "居住",
+        "exact": "123456789012345678.25", "least": -np.inf, "padded": "x", "use": "居住",
         "day": dt.date(2026, 2, 28), "for_ever": "infinity",
         "at": dt.datetime(2026, 1, 1, 0, 0, 0, 500_000, utc),
         "local": dt.datetime.fromisoformat("2026-01-01T08:00:00.123456"),
@@ -187,6 +188,26 @@ def test_no_system_and_several_systems(server, tmp_path):
     assert "SRID 990001" in said(read(server.address("own"), layers=given)[0])
     server.sql("INSERT INTO spatial_ref_sys SELECT 990001, 'local', 1, srtext, proj4text FROM spatial_ref_sys WHERE srid = 4548")  # fmt: skip
     assert "4548" in read(server.address("own"))[0].output_crs
+
+
+def test_a_table_of_outlines_alone_keeps_those_that_are_null(server):
+    """Such a record is an empty line of CSV."""
+    server.sql(f"CREATE TABLE t AS SELECT {box(0)} AS geom UNION ALL SELECT NULL UNION ALL SELECT {box(1)}")  # fmt: skip
+    subjects, batch = read(server.address("t"))
+    assert batch.wkb.is_valid().to_pylist() == [True, False, True]
+    assert subjects.source.unusable == 1
+
+
+def test_a_server_that_goes_away_while_it_is_read(server, monkeypatch):
+    server.sql(
+        f"CREATE TABLE t AS SELECT i AS id, {box(0)} AS geom FROM generate_series(1, 50000) i"
+    )
+    parsed = postgis._parsed
+    monkeypatch.setattr(
+        postgis, "_parsed", lambda *given: server.end_connections() or parsed(*given)
+    )
+    with pytest.raises(LayerError, match="connection was lost"):
+        read_inputs(server.address("t"))
 
 
 def test_an_empty_table(server):
