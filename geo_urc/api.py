@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from geo_urc.inputs import load_settings, read_inputs
 from geo_urc.policy import load_rulebook
 from geo_urc.progress import SILENT, Progress
 from geo_urc.record import catalogue_of, run_record
-from geo_urc.run import VOLUMES, volumes_of, write_geopackage
+from geo_urc.run import VOLUMES, database_sheets, volumes_of, write_geopackage
 from geo_urc.screening import Screening
 from geo_urc.text import Lang, Text
 
@@ -208,6 +209,28 @@ class Result:
             lang=self._lang,
             as_of=self._as_of,
         )
+
+    def to_postgis(self, address: str, *, overwrite: bool = False) -> None:
+        """Write all subjects, the rules and what was set aside into a PostGIS database.
+
+        Parameters
+        ----------
+        address
+            ``postgresql://USER@HOST:PORT/DATABASE?table=SCHEMA.NAME``.
+        overwrite
+            Replace earlier results of this name.
+
+        Raises
+        ------
+        OutputError
+            The database cannot be reached or written; earlier results are as they were.
+        """
+        from geo_urc.outputs.postgis import writing
+
+        with writing(address, overwrite=overwrite) as transaction:
+            sheets = database_sheets(self._screening, self._results.tables)
+            record = {**self.run, "postgis": transaction.load(sheets)}
+            transaction.finish(json.dumps(record, ensure_ascii=False, indent=1))
 
     def to_cityjson(self, path: str | Path) -> None:
         """Write the property volumes as CityJSON solids.

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
 
+from geo_urc.database import shown
 from geo_urc.errors import GeoUrcError, Problem
 from geo_urc.inputs import load_settings, read_inputs
 from geo_urc.inputs.sources import sha256_of
@@ -37,6 +38,8 @@ class Command:
         The date that the verdicts speak for, also where it was the day of the run.
     sample
         Whether paths start from the embedded sample city.
+    postgis
+        Address of the database that gets the results too.
     """
 
     parcels: str
@@ -51,6 +54,7 @@ class Command:
     strict: bool = False
     lang: Lang = "zh"
     sample: bool = False
+    postgis: str | None = None
 
     def start(self, folder: Path = Path()) -> Path:
         """Return the folder that relative paths start from, `folder` unless it is the sample's."""
@@ -82,7 +86,12 @@ class Command:
     def record(self, start: Path = Path()) -> dict[str, Any]:
         """Return the command as data, with the SHA-256 of the text files it names."""
         hashes = {name: sha256_of(start / name) for name in self.texts}
-        return {**_COMMAND.dump_python(self, mode="json"), "sha256": hashes}
+        public = replace(
+            self,
+            parcels=shown(self.parcels),
+            postgis=None if self.postgis is None else shown(self.postgis),
+        )
+        return {**_COMMAND.dump_python(public, mode="json"), "sha256": hashes}
 
 
 _COMMAND: TypeAdapter[Command] = TypeAdapter(Command)

@@ -18,6 +18,7 @@ import shapely
 from pyogrio.errors import DataSourceError
 from pyogrio.raw import write_arrow
 
+from geo_urc.database import is_address, shown
 from geo_urc.errors import CrsError, GeoUrcError, LayerError, OutputError, Problem
 from geo_urc.inputs.crs import SHIFTED, plan
 from geo_urc.inputs.datum import Datum, in_gcj_box, shift
@@ -116,6 +117,10 @@ def convert(
         The input cannot be read or placed, the output exists or cannot be written.
     """
     _check_ending(out)
+    if is_address(given):
+        what = Text("是数据库；只转换文件。", "is a database, and only files are converted.")
+        fix = Text("请先导出为 GeoPackage。", "Export the table to a GeoPackage first.")
+        raise LayerError(Problem(shown(given), what, fix))
     if out.exists() and out.resolve() == Request(given).file.resolve():
         what = Text("输出与输入是同一个文件。", "The output is the input itself.")
         raise OutputError(Problem(str(out), what, Text("请另选文件名。", "Choose another name.")))

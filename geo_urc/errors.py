@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from geo_urc.safe_text import one_line
+from geo_urc.safe_text import one_line, without_password
 from geo_urc.text import Lang, Text
 
 
@@ -19,7 +19,7 @@ class Problem(NamedTuple):
     def to(self, lang: Lang) -> str:
         """Return the problem as the two sentences shown to a user, on one line."""
         told = f"{self.where}: {self.what.to(lang)} {self.fix.to(lang)}"
-        return one_line(told.removeprefix(": "))
+        return one_line(without_password(told.removeprefix(": ")))
 
 
 class GeoUrcError(Exception):

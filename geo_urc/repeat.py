@@ -10,9 +10,11 @@ from tempfile import TemporaryDirectory
 from typing import Any, Literal, NamedTuple
 
 from geo_urc.command import Command, command_from
+from geo_urc.database import is_address
 from geo_urc.errors import OutputError, Problem
 from geo_urc.identity import Difference, differences
 from geo_urc.inputs.sources import hashes, sha256_of
+from geo_urc.inputs.table import Inputs
 from geo_urc.outputs.staging import RECORD, recover
 from geo_urc.processes import default_workers
 from geo_urc.progress import SILENT, Progress
@@ -92,9 +94,11 @@ def repeat(folder: Path, start: Path = Path(), progress: Progress = SILENT) -> R
         book = command.book(start)
         workers = default_workers()
         inputs = command.inputs(start, workers, progress)
-        run(inputs, book, request_for(command, again, start, workers=workers), progress)
+        files += tuple(_tables(record, inputs))
+        request = request_for(command, again, start, workers=workers, rehearsal=True)
+        run(inputs, book, request, progress)
         progress.phase(Text("逐项比较", "Comparing"))
-        found = tuple(differences(folder, again, RECORD, _SOFTWARE))
+        found = (*differences(folder, again, RECORD, _SOFTWARE), *_unlike_database(record, command))
         written = {path.relative_to(again) for path in again.rglob("*")}
     then, now = record["software"], software()
     return Repeated(
@@ -154,6 +158,40 @@ def _command(folder: Path, record: Mapping[str, Any]) -> Command:
         ) from error
 
 
+def _tables(record: Mapping[str, Any], inputs: Inputs) -> Iterator[InputFile]:
+    """Yield the state of every table of a database that the run has read."""
+    now = {
+        s.role: s for s in (inputs.parcels.source, *(la.source for la in inputs.layers.values()))
+    }
+    for source in record["inputs"]:
+        again = now.get(source["role"])
+        for kind, given in (("sha256", source["path"]), ("coverage_sha256", source["coverage"])):
+            then = source.get(kind)
+            if then and is_address(given):
+                same = again is not None and then == dict(getattr(again, kind))
+                yield InputFile(given, "unchanged" if same else "changed")
+
+
+def _unlike_database(record: Mapping[str, Any], command: Command) -> Iterator[Difference]:
+    """Yield the result tables that are no longer in the database as the run left them."""
+    if command.postgis is None:
+        return
+    from geo_urc.outputs import postgis
+
+    then = {table["table"]: table["sha256"] for table in record["postgis"]["tables"]}
+    for name, digest in postgis.digests(command.postgis, then).items():
+        if digest is None:
+            what = Text("库中的结果表不见了。", "The result table is gone from the database.")
+        elif digest != then[name]:
+            what = Text(
+                "库中的结果表与这次运行写入的不同。",
+                "The result table in the database is not as the run has written it.",
+            )
+        else:
+            continue
+        yield Difference(f"{record['postgis']['schema']}.{name}", what)
+
+
 class _Named(NamedTuple):
     """Something that the record has hashes of."""
 
@@ -174,6 +212,8 @@ def _read(record: Mapping[str, Any], command: Command, start: Path) -> Iterator[
         if source.get("coverage_sha256"):
             pairs.append((source["coverage"], source["coverage_sha256"]))
         for given, then in pairs:
+            if is_address(given):
+                continue  # its content is compared once it is read again
             file = given.partition("|layername=")[0]
             yield _Named(file, base / file, then)
 

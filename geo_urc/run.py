@@ -24,6 +24,7 @@ from geo_urc.screening import Screening, SubjectPlan
 from geo_urc.text import Lang, Text
 
 if TYPE_CHECKING:
+    from geo_urc.outputs.postgis import Sheet
     from geo_urc.outputs.solids import Model
 
 GEOPACKAGE = "eligibility.gpkg"
@@ -49,6 +50,10 @@ class Request:
         What the run was asked for, as data for its record.
     workers
         Processes that work out the parcels.
+    postgis
+        Address of a database that gets the result tables too.
+    rehearsal
+        Whether what goes to the database is taken back, once it is known what it would be.
     """
 
     out: Path
@@ -60,6 +65,8 @@ class Request:
     strict: bool = False
     command: Mapping[str, Any] | None = None
     workers: int = 1
+    postgis: str | None = None
+    rehearsal: bool = False
 
 
 def request_for(
@@ -69,6 +76,7 @@ def request_for(
     *,
     overwrite: bool = False,
     workers: int = 1,
+    rehearsal: bool = False,
 ) -> Request:
     """Return what a command is to leave behind in a folder.
 
@@ -87,6 +95,8 @@ def request_for(
         command.strict,
         command.record(start),
         workers,
+        command.postgis,
+        rehearsal,
     )
 
 
@@ -108,7 +118,8 @@ def run(
     screening = Screening(inputs, book, request.strict, request.workers)
     with staged(request.out, overwrite=request.overwrite) as folder:
         wanted = [name for name in FORMATS if name in request.formats and "gpkg" in request.outputs]
-        single = wanted == ["gpkg"] and set(request.outputs) == {"gpkg"}
+        alone = request.postgis is None and set(request.outputs) == {"gpkg"}
+        single = alone and wanted == ["gpkg"]
         spool = None if single else folder / ".spool"
         tables: dict[str, pa.Table] = {}
         if spool is not None:
@@ -144,9 +155,12 @@ def run(
 
             progress.phase(Text("撰写报告", "Writing the report"))
             write_report(results, folder / "report.html", request.lang)
-        progress.phase(Text("存盘", "Saving"))
-        text = json.dumps(record, ensure_ascii=False, indent=1)
-        (folder / RECORD).write_text(text + "\n", encoding="utf-8")
+        if request.postgis is None:
+            progress.phase(Text("存盘", "Saving"))
+            _write_record(folder, record)
+        else:
+            progress.phase(Text("写入数据库", "Writing to the database"))
+            _write_database(request, folder, screening, tables, record)
         if spool is not None:
             _drop(spool, tables)
     return record
@@ -158,6 +172,54 @@ def _retold(
     """Return the rows of a subject role as the phase in which they go into a file."""
     progress.phase(Text(f"写出 {file}", f"Writing {file}"), tables[role].num_rows)
     return counted(tables[role].to_batches(), progress)
+
+
+def _write_record(folder: Path, record: Mapping[str, Any]) -> str:
+    text = json.dumps(record, ensure_ascii=False, indent=1) + "\n"
+    (folder / RECORD).write_text(text, encoding="utf-8")
+    return text
+
+
+def _write_database(
+    request: Request,
+    folder: Path,
+    screening: Screening,
+    tables: Mapping[str, pa.Table],
+    record: dict[str, Any],
+) -> None:
+    """Write the tables into the database, and what it then holds into the record.
+
+    All of it becomes visible at once, just before the folder does.
+    """
+    from geo_urc.outputs.postgis import writing
+
+    assert request.postgis is not None
+    with writing(
+        request.postgis, overwrite=request.overwrite, rehearsal=request.rehearsal
+    ) as transaction:
+        record["postgis"] = transaction.load(database_sheets(screening, tables))
+        transaction.finish(_write_record(folder, record))
+
+
+def database_sheets(screening: Screening, tables: Mapping[str, pa.Table]) -> list[Sheet]:
+    """Return all tables that a database gets: subjects, rules, and what was set aside.
+
+    Parameters
+    ----------
+    tables
+        Role → finished rows.
+    """
+    from geo_urc.outputs.postgis import Sheet, layer_sheet
+
+    main = screening.inputs.parcels.role
+    return [
+        *(
+            layer_sheet(plan.info, tables[role], main=role == main)
+            for role, plan in screening.plans.items()
+        ),
+        Sheet("rules", "规则库：规则、依据和所用参数", _rules_table(screening)),
+        Sheet("set_aside", "搁置的记录：无法读取或图形类型不符", _aside_table(screening)),
+    ]
 
 
 def _spooled(path: Path, plan: SubjectPlan, batches: Iterator[pa.RecordBatch]) -> pa.Table:
@@ -204,19 +266,8 @@ def write_geopackage(
         role: geopackage.write_geopackage_layer(path, plan.info, plan.schema, batches(role))
         for role, plan in screening.plans.items()
     }
-    aside = [
-        {
-            "role": s.role,
-            "file": s.file,
-            "record": s.record,
-            "reason_zh": s.reason.zh,
-            "reason_en": s.reason.en,
-            "content": s.content,
-        }
-        for s in set_aside_of(screening.inputs)
-    ]
     geopackage.write_attribute_table(path, "rules", _rules_table(screening))
-    geopackage.write_attribute_table(path, "set_aside", pa.Table.from_pylist(aside, _ASIDE))
+    geopackage.write_attribute_table(path, "set_aside", _aside_table(screening))
     geopackage.finish_geopackage(path, infos, lang, as_of=as_of)
     return rows
 
@@ -284,6 +335,22 @@ _ASIDE = pa.schema(
         ("content", pa.string()),
     ]
 )
+
+
+def _aside_table(screening: Screening) -> pa.Table:
+    """Return the records that were set aside, with their content."""
+    aside = [
+        {
+            "role": s.role,
+            "file": s.file,
+            "record": s.record,
+            "reason_zh": s.reason.zh,
+            "reason_en": s.reason.en,
+            "content": s.content,
+        }
+        for s in set_aside_of(screening.inputs)
+    ]
+    return pa.Table.from_pylist(aside, _ASIDE)
 
 
 def _rules_table(screening: Screening) -> pa.Table:

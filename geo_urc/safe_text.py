@@ -20,6 +20,10 @@ _ACTIVE = re.compile(
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _FORMULA = r"^[=+\-@\t\r\n＝＋－＠]"
 _NUMBER = r"^[+\-]?(\d+(\.\d*)?|\.\d+)([eE][+\-]?\d+)?%?$"
+_SECRET = re.compile(
+    r"(postgres(?:ql)?:[/\\]{1,2}[^\s:@/?]*:)(?!\d{1,5}[/?])\S*@|(password\s*=\s*)(?:'[^']*'|[^\s&]+)",
+    re.IGNORECASE,
+)
 _LINE = 4_000
 _CELL = 32_767
 """What a cell of Excel holds, counted as UTF-16 does: 𠮷 is two."""
@@ -46,6 +50,19 @@ def one_line(text: str) -> str:
     """
     cut = text if len(text) <= _LINE else f"{text[:_LINE]}… ({len(text)})"
     return printable(cut).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def without_password(text: str) -> str:
+    """Return text in which the password of a database's address is ``***``.
+
+    Examples
+    --------
+    >>> without_password("cannot open postgresql://gis:se/cr@et@db/city.")
+    'cannot open postgresql://gis:***@db/city.'
+    >>> without_password("PG:host=db password='a b' dbname=x")
+    'PG:host=db password=*** dbname=x'
+    """
+    return _SECRET.sub(lambda found: f"{found[1]}***@" if found[1] else f"{found[2]}***", text)
 
 
 def escaped(text: str) -> str:

@@ -18,7 +18,7 @@ ARROW = [
     {"text", "safe_text"},
     {"errors", "progress", "resources", "results", "validation", "verdicts", "wkb"},
     {"processes"},
-    {"roles", "tables", "concerns"},
+    {"roles", "tables", "concerns", "database"},
     {"policy", "inputs"},
     {"facts"},
     {"exact"},
@@ -102,7 +102,17 @@ def test_modules_do_not_import_each_other_in_a_circle():
 
 
 def test_outputs_read_results_and_nothing_behind_them():
-    allowed = {"results", "text", "safe_text", "errors", "verdicts", "wkb", "outputs", "concerns"}
+    allowed = {
+        "results",
+        "text",
+        "safe_text",
+        "errors",
+        "verdicts",
+        "wkb",
+        "outputs",
+        "concerns",
+        "database",
+    }
     for file in TREES:
         if part_of(file) in ("outputs", "evidence", "concerns"):
             assert {part_of(name) for name in own_imports(file)} <= allowed | {"evidence"}, file

@@ -104,8 +104,7 @@ time.sleep(60)
 
 def test_an_iterator_that_is_given_up_leaves_no_process():
     def work(first, step):
-        for n in range(first, 10**6, step):
-            yield n
+        yield from range(first, 10**6, step)
 
     before = set(children_of(os.getpid()))
     results = in_turn(work, 2)

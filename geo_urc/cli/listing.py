@@ -126,6 +126,9 @@ def summary(record: dict[str, Any], request: Request, lang: Lang) -> None:
     for name, text in _FILES.items():
         if (request.out / name).exists():
             _console.print(f"{text.to(lang)}: {request.out / name}")
+    if "postgis" in record:
+        names = [f"{record['postgis']['schema']}.{t['table']}" for t in record["postgis"]["tables"]]
+        _say(Text(f"数据库表：{'、'.join(names)}", f"Database tables: {', '.join(names)}"), lang)
 
 
 _FILES = {

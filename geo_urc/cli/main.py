@@ -15,7 +15,7 @@ try:
     from geo_urc.cli import interruption, options
     from geo_urc.cli.progress_bar import progress_bar
     from geo_urc.errors import GeoUrcError, Problem
-    from geo_urc.safe_text import one_line, printable
+    from geo_urc.safe_text import one_line, printable, without_password
     from geo_urc.text import Lang, Text
 except KeyboardInterrupt:  # so early that nothing else can answer it
     sys.exit(130)
@@ -79,6 +79,11 @@ def demo(out: Path, lang: Lang, debug: bool) -> int:
     "--outputs", default="gpkg,map,report", show_default=True, help="输出内容 / what to write"
 )
 @click.option("--format", "formats", default="gpkg", show_default=True, help="gpkg,parquet,csv")
+@click.option(
+    "--postgis",
+    metavar="postgresql://…?table=SCHEMA.NAME",
+    help="结果表另写入数据库 / also write the result tables to a database",
+)
 @options.overwrite
 @options.strict
 @options.workers
@@ -94,6 +99,7 @@ def screen(
     crs: str,
     outputs: str,
     formats: str,
+    postgis: str | None,
     overwrite: bool,
     strict: bool,
     workers: int | None,
@@ -117,6 +123,7 @@ def screen(
         crs,
         strict,
         lang,
+        postgis=postgis,
     )
     inputs = _screen(asked, out, overwrite=overwrite, workers=workers)
 
@@ -549,12 +556,14 @@ def _status(arguments: list[str], lang: Lang) -> int:
             f"Internal error: {type(error).__name__}: {error}. "
             "Run again with --debug and report what it shows.",
         )
-        click.echo(one_line(told.to(lang)), err=True)
+        click.echo(one_line(without_password(told.to(lang))), err=True)
         return FAILED
 
 
 def _stay_offline() -> None:
     """Let no file send GDAL to the network: a VRT, a WFS or GML heading holds addresses.
+
+    The one way out is :mod:`geo_urc.database`, to the address of a database that the user gave.
 
     Only GDAL is told, by a proxy of a kind that does not exist; exceptions from proxies would
     get past it.
@@ -580,6 +589,10 @@ def _screen(asked: Command, out: Path, *, overwrite: bool, workers: int | None =
     start = asked.start()
     book = asked.book(start)
     ready(out, overwrite=overwrite)  # say so before the long work
+    if asked.postgis is not None:
+        from geo_urc.outputs import postgis
+
+        postgis.ready(asked.postgis, overwrite=overwrite)
     workers = default_workers() if workers is None else workers
     with progress_bar(asked.lang) as progress:
         inputs = asked.inputs(start, workers, progress)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from geo_urc.database import is_address
 from geo_urc.errors import LayerError, Problem
 from geo_urc.inputs import crs, remarks
 from geo_urc.inputs.settings import LayerEntry
@@ -101,6 +102,9 @@ def open_raster(
         If the cells cannot be placed.
     """
     where = f"{role.id} ({entry.path})"
+    if is_address(entry.path):
+        what = Text("栅格不能从数据库读取。", "is a raster, which is not read from a database.")
+        raise LayerError(Problem(where, what, Text("请给出栅格文件。", "Give a raster file.")))
     path = base / entry.path
     refuse_unspeakable(path, where)
     if not path.exists():

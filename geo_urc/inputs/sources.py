@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from geo_urc.database import is_address, shown
 from geo_urc.errors import LayerError, Problem
 from geo_urc.inputs.suggest import suggestion
 from geo_urc.text import Text
@@ -27,7 +27,6 @@ _MARKS = "!;"
 _DIGITS_OF_A_DOUBLE = 15
 _FILES_ONLY = (".gpkg", ".zip", ".fgb", ".geojson", ".csv")
 _PARTS = (".shx", ".dbf", ".prj", ".cpg")
-_SQL_URL = re.compile(r"^postgres(ql)?://|^PG:", re.IGNORECASE)
 
 
 class Records(NamedTuple):
@@ -122,21 +121,21 @@ class Request:
 
     def fault(self, what: Text, fix: Text) -> LayerError:
         """Return an error about this file."""
-        return LayerError(Problem(self.path, what, fix))
+        return LayerError(Problem(shown(self.path), what, fix))
 
 
 def open_source(request: Request) -> Source:
-    """Open a file of any supported format.
+    """Open a file of any supported format, or a table of a database.
 
     Raises
     ------
     LayerError
         If it is not there, not of a known format, or not usable as described.
     """
-    if _SQL_URL.match(request.path):
-        what = Text("尚不支持 PostgreSQL 数据库。", "PostgreSQL is not supported yet.")
-        fix = Text("请先导出为 GeoPackage。", "Export it to a GeoPackage first.")
-        raise request.fault(what, fix)
+    if is_address(request.path):
+        from geo_urc.inputs.postgis import open_postgis
+
+        return open_postgis(request)
     if request.layer is not None and "|" in request.layer:
         option = request.layer.partition("|")[2]
         what = Text(f"不支持“|{option}”。", f'"|{option}" is not supported.')

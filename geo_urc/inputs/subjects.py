@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import shapely
 
+from geo_urc.database import shown
 from geo_urc.errors import LayerError, Problem
 from geo_urc.inputs import crs, remarks
 from geo_urc.inputs.fields import Binding, bind, read_fields, to_objects
@@ -215,7 +216,7 @@ def open_subjects(
         repaired=len(found.mended),
         unusable=len(found.unusable),
         accuracy_m=entry.accuracy,
-        coverage=entry.coverage if isinstance(entry, LayerEntry) else "",
+        coverage=shown(entry.coverage) if isinstance(entry, LayerEntry) else "",
         fields={b.spec.name: b.column for b in bindings},
         converted=tuple(b.column for b in bindings if b.spec.name in found.tally.changed),
     )

@@ -127,7 +127,11 @@ def test_layer_is_chosen_by_name(parcels, tmp_path):
 
 @pytest.mark.parametrize(
     ("given", "said"),
-    [("postgresql://h/db?table=a.b", "not supported yet"), ("none.gpkg", "does not exist")],
+    [
+        ("postgresql://127.0.0.1:1/db?table=a.b", "does not answer"),
+        ("PG:host=127.0.0.1", "no address of a database"),
+        ("none.gpkg", "does not exist"),
+    ],
 )
 def test_what_cannot_be_opened(given, said):
     with pytest.raises(LayerError, match=said):
