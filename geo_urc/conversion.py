@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyogrio
 import pyproj
 import shapely
-from pyogrio.errors import DataSourceError
+from pyogrio.errors import DataLayerError, DataSourceError
 from pyogrio.raw import write_arrow
 
 from geo_urc.database import is_address, shown
@@ -26,7 +26,7 @@ from geo_urc.inputs.delimited import geometry_columns
 from geo_urc.inputs.moving import move_wkb
 from geo_urc.inputs.sources import Records, Request, Source, open_source
 from geo_urc.inputs.systems import Numbers, conversion, geographic, label
-from geo_urc.outputs.geopackage import free_name
+from geo_urc.outputs.geopackage import free_name, plain_reason
 from geo_urc.outputs.staged_file import staged_file
 from geo_urc.text import Text
 from geo_urc.wkb import promote
@@ -145,7 +145,7 @@ def convert(
         for i, one in enumerate(layers):
             work = _Work(one, source, target)
             _refuse_what_would_be_lost(out, work)
-            _write(partial, work, append=i > 0)
+            _write(partial, out, work, append=i > 0)
             done.append(work.finished(out))
         for name in tables:
             _copy_table(given, name, partial)
@@ -439,7 +439,7 @@ def _refuse_what_would_be_lost(out: Path, work: _Work) -> None:
         raise OutputError(Problem(str(out), what, Text("请写成 .gpkg。", "Write a .gpkg.")))
 
 
-def _write(path: Path, work: _Work, *, append: bool) -> None:
+def _write(path: Path, out: Path, work: _Work, *, append: bool) -> None:
     ending = path.suffix.lower()
     if ending == ".csv":
         _write_csv(path, work)
@@ -454,11 +454,13 @@ def _write(path: Path, work: _Work, *, append: bool) -> None:
     if ending == ".parquet":
         _write_parquet(path, work, schema, geometry, tables)
     else:
-        _write_vector(path, work, schema, geometry, tables, append=append)
+        _write_vector(path, out, work, schema, geometry, tables, append=append)
+        _read_again(path, out, work)
 
 
 def _write_vector(
     path: Path,
+    out: Path,
     work: _Work,
     schema: pa.Schema,
     geometry: str,
@@ -507,19 +509,34 @@ def _write_vector(
             layer_options=options,
         )
     except (DataSourceError, RuntimeError, pa.ArrowException, ValueError) as error:
-        raise _refused(path, failure[0] if failure else error) from error
+        raise _refused(out, failure[0] if failure else error) from error
     if failure:
-        raise _refused(path, failure[0])
+        raise _refused(out, failure[0])
 
 
-def _refused(path: Path, error: Exception) -> Exception:
+def _read_again(path: Path, out: Path, work: _Work) -> None:
+    """Raise OutputError unless the file holds every record: on a full disk GDAL may say nothing."""
+    try:
+        with pyogrio.open_arrow(path, layer=work.opened.name, use_pyarrow=True) as (_, reader):
+            held = sum(batch.num_rows for batch in reader)
+    except (DataSourceError, DataLayerError, RuntimeError, pa.ArrowException) as error:
+        raise _refused(out, error) from error
+    if held != work.done.records:
+        raise _refused(out, OSError(f"{held} / {work.done.records}"))
+
+
+def _refused(out: Path, error: Exception) -> Exception:
     if isinstance(error, GeoUrcError):
         return error
+    reason = plain_reason(error)
     return OutputError(
         Problem(
-            path.name,
-            Text(f"无法写入：{error}。", f"cannot be written: {error}."),
-            Text("请换一种输出格式。", "Choose another output format."),
+            str(out),
+            Text(f"无法写入：{reason}。", f"cannot be written: {reason}."),
+            Text(
+                "请检查权限和剩余空间，或换一种输出格式。",
+                "Check permissions and free space, or choose another output format.",
+            ),
         )
     )
 

@@ -29,6 +29,12 @@ if TYPE_CHECKING:
 
 _WIDE = 2000
 """Columns of a listing that goes to a file or a pipe: nothing is cut off there."""
+_TAGS = {
+    "assumption": Text("假定", "assumption"), "repair": Text("修复", "repair"),
+    "warning": Text("警告", "warning"), "set_aside": Text("搁置", "set aside"),
+    "datum": Text("基准", "datum"),
+}  # fmt: skip
+"""What a line about an input begins with."""
 
 
 class _Console(Console):
@@ -145,10 +151,15 @@ def findings(inputs: Inputs, lang: Lang) -> None:
     """Print to standard error what is out of order with the parcels."""
     for notice in inputs.parcels.notices:
         if notice.kind != "assumption":
-            _errors.print(one_line(f"[{notice.kind}] {notice.where}: {notice.text.to(lang)}"))
+            _errors.print(one_line(_tagged(notice.kind, notice.where, notice.text, lang)))
     for record in inputs.parcels.set_aside:
-        told = f"[set aside] {record.file} #{record.record}: {record.reason.to(lang)}"
+        told = _tagged("set_aside", f"{record.file} #{record.record}", record.reason, lang)
         _errors.print(one_line(told))
+
+
+def _tagged(kind: str, where: str, what: Text, lang: Lang) -> str:
+    tag = _TAGS[kind]
+    return Text(f"[{tag.zh}] {where}：{what.zh}", f"[{tag.en}] {where}: {what.en}").to(lang)
 
 
 def inputs_found(inputs: Inputs, lang: Lang) -> None:
@@ -166,7 +177,7 @@ def inputs_found(inputs: Inputs, lang: Lang) -> None:
     from geo_urc.inputs.control.wording import finding
 
     for s in (inputs.parcels.source, *(layer.source for layer in inputs.layers.values())):
-        _console.print(f"[datum] {s.role} ({s.path}): {finding(s).to(lang)}")
+        _console.print(_tagged("datum", f"{s.role} ({s.path})", finding(s), lang))
     if inputs.rasters:
         _console.print(_raster_table(inputs, lang))
     remarks(inputs, lang, most=50)
@@ -177,9 +188,9 @@ def remarks(inputs: Inputs, lang: Lang, most: int | None = None) -> None:
     from geo_urc.record import notices_of, set_aside_of
 
     for notice in notices_of(inputs):
-        _console.print(one_line(f"[{notice.kind}] {notice.where}: {notice.text.to(lang)}"))
+        _console.print(one_line(_tagged(notice.kind, notice.where, notice.text, lang)))
     for record in set_aside_of(inputs)[:most]:
-        told = f"[set aside] {record.file} #{record.record}: {record.reason.to(lang)}"
+        told = _tagged("set_aside", f"{record.file} #{record.record}", record.reason, lang)
         _console.print(one_line(told))
 
 

@@ -166,7 +166,7 @@ def finish_geopackage(
                 _add_headings(connection, layers, lang)
                 connection.execute("UPDATE gpkg_contents SET last_change = ?", (stamp,))
     except sqlite3.Error as error:
-        raise _refused(path, "layer_styles", str(error)) from error
+        raise _refused(path, "layer_styles", error) from error
 
 
 def free_name(wanted: str, taken: Iterable[str]) -> str:
@@ -258,7 +258,7 @@ def _write(
     except (DataSourceError, DataLayerError, FieldError, GeometryError, RuntimeError) as error:
         if tally.failure is not None:
             raise tally.failure from None
-        raise _refused(path, layer, str(error)) from error
+        raise _refused(path, layer, error) from error
 
 
 def _storable(schema: pa.Schema) -> pa.Schema:
@@ -307,7 +307,7 @@ def _check(path: Path, layer: str, geometry: str | None, tally: _Tally) -> None:
                 f'SELECT count(*), coalesce({missing}, 0) FROM "{_quoted(layer)}"'
             ).fetchone()
     except sqlite3.Error as error:
-        raise _refused(path, layer, str(error)) from error
+        raise _refused(path, layer, error) from error
     if (rows, nulls) != (tally.rows, tally.without_geometry):
         raise OutputError(
             Problem(
@@ -391,11 +391,23 @@ def _quoted(name: str) -> str:
     return name.replace('"', '""')
 
 
-def _refused(path: Path, layer: str, reason: str) -> OutputError:
+def plain_reason(error: Exception) -> str:
+    """Return why GDAL or SQLite failed, without the pages of SQL that it was about.
+
+    Examples
+    --------
+    >>> plain_reason(RuntimeError("sqlite3_exec(CREATE TABLE t(a)) failed: disk is full"))
+    'disk is full'
+    """
+    return str(error).rpartition(" failed: ")[2]
+
+
+def _refused(path: Path, layer: str, error: Exception) -> OutputError:
+    reason = plain_reason(error)
     return OutputError(
         Problem(
             f"{path.name}, {layer}",
-            Text(f"无法写入：{reason}", f"Cannot be written: {reason}"),
+            Text(f"无法写入：{reason}。", f"Cannot be written: {reason}."),
             Text(
                 "请检查权限和剩余空间，并关闭正在使用该文件的程序。",
                 "Check permissions and free space, and close programs that use the file.",

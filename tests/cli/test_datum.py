@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import csv
+import os
 import sqlite3
 import struct
+import subprocess
+import sys
+from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
@@ -17,6 +21,7 @@ from pyogrio.raw import write_arrow
 
 from geo_urc.inputs.datum import shift
 
+ROOT = Path(__file__).parent.parent.parent
 BLOCK = shapely.from_wkt("POLYGON Z ((116.4 39.9 5, 116.41 39.9 6, 116.41 39.91 7, 116.4 39.9 5))")
 
 
@@ -179,3 +184,31 @@ def test_an_old_datum_and_metres_without_a_system_are_refused(urc, tmp_path):
     (tmp_path / "s.csv").write_text("x,y\n39.9,116.4\n", encoding="utf-8")
     status, _, error = urc("datum", tmp_path / "s.csv", tmp_path / "x.csv", *wanted)
     assert status == 2 and "对调" in error
+
+
+@pytest.mark.parametrize("ending", ["gpkg", "geojson", "fgb", "parquet", "csv"])
+def test_a_full_disk_leaves_no_half_written_file(tmp_path, ending):
+    """A limit on the size of files stands for the full disk; GDAL's GeoJSON alone says nothing."""
+    pytest.importorskip("resource", reason="POSIX only")
+    some = [shapely.box(116.4 + i / 1e4, 39.9, 116.40005 + i / 1e4, 39.9001) for i in range(3000)]
+    gpd.GeoDataFrame({"n": range(3000)}, geometry=some, crs=4490).to_file(tmp_path / "in.gpkg")
+    script = """
+import resource, signal, sys
+from geo_urc.cli.main import main
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))
+main()
+"""
+    command = [sys.executable, "-c", script, "datum", "in.gpkg", f"out.{ending}"]
+    command += ["--from", "cgcs2000", "--to", "gcj02", "--lang", "en"]
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=120,
+    )
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert f"out.{ending}: cannot be written" in done.stderr and "CREATE" not in done.stderr
+    assert [path.name for path in tmp_path.iterdir() if "out" in path.name] == []

@@ -55,16 +55,19 @@ def held(ctx: Context, *, layer: str, overlapping: str) -> Fact:
 
 
 @question("held_area")
-def held_area(ctx: Context, *, layer: str, besides: str, only: Sequence[str] = ()) -> Fact:
+def held_area(
+    ctx: Context, *, layer: str, besides: str | None = None, only: Sequence[str] = ()
+) -> Fact:
     """Answer with the m² of the subject under the features, less what another layer counts.
 
-    Of the other layer those features count for which all yes/no fields of ``only`` are yes.
+    Of the other layer those features count for which all yes/no fields of ``only`` are yes;
+    none does where nobody knows where they are.
     """
     if isinstance(found := layer_or_gap(ctx, layer), Fact):
         return found
     footprints = found.features.geometry
-    other = ctx.layer(besides)
-    if other is not None and len(other.features):
+    other = ctx.layer(besides) if besides else None
+    if other is not None and ctx.usable(other) and len(other.features):
         counted = np.ones(len(other.features), bool)
         for name in only:
             counted &= other.features.numbers(name) == 1

@@ -42,7 +42,9 @@ def finding(source: SourceRecord) -> Text:
     """Return in one sentence what the control check says of an input."""
     control = source.control
     if control is None or (control.verdict == "not_sure" and control.pairs == 0):
-        return Text("不确定：没有可比对的地名。", "Not sure: no named place to compare.")
+        return Text(
+            "不确定：没有可比对的地名或边线。", "Not sure: no named place or edge to compare."
+        )
     measured, against = _measured(control), _against(control)
     if control.verdict == "fits" and source.datum != "unknown":
         return Text(f"与{against.zh}相符（{measured.zh}）。", f"Fits {against.en} ({measured.en}).")
