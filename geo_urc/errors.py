@@ -37,6 +37,10 @@ class GeoUrcError(Exception):
         )
         super().__init__("\n".join(p.to("en") for p in self.problems))
 
+    def __reduce__(self) -> tuple[type[GeoUrcError], tuple[tuple[Problem, ...]]]:
+        """Return how another process makes the same error: of its problems, not of its text."""
+        return type(self), (self.problems,)
+
     def to(self, lang: Lang) -> str:
         """Return the whole message in one language, a line per problem."""
         return "\n".join(p.to(lang) for p in self.problems)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +16,7 @@ from geo_urc import describe, verdicts
 from geo_urc.evaluation import Evaluation, Scene, active_leaves
 from geo_urc.facts.fact import Fact
 from geo_urc.facts.questions.walking import Roads, roads_of
-from geo_urc.inputs.table import Batch, Inputs, Layer, SourceRecord
+from geo_urc.inputs.table import Batch, Inputs, Layer, SourceRecord, SubjectSource
 from geo_urc.policy import model
 from geo_urc.policy.rulebook import Rulebook
 from geo_urc.results import GEOMETRY, Column, ContextLayer, LayerInfo, Results
@@ -118,12 +119,35 @@ class Screening:
     strict: bool = False
     counts: dict[str, dict[str, Counter[str]]] = field(default_factory=dict)
     concerned: dict[str, dict[str, Concerned]] = field(default_factory=dict)
+    looked_up: dict[object, Layer | None] = field(default_factory=dict)
+    """Parcels that facts have looked at beside the subject itself."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what goes to another process: all but the parcels, which come to it in parts.
+
+        What has been prepared from the layers stays behind: prepared geometries do not survive
+        the way. What facts have looked up goes along, for there they could not.
+        """
+        inputs = replace(self.inputs, parcels=self.inputs.parcels.elsewhere())
+        return {
+            "inputs": inputs,
+            "book": self.book,
+            "strict": self.strict,
+            "counts": {},
+            "concerned": {},
+            "looked_up": self.looked_up,
+        }
 
     @cached_property
     def scene(self) -> Scene:
         """The layers and rules, shared by all batches."""
         return Scene(
-            self.book, self.inputs.layers, self.strict, self.inputs.parcels, self.inputs.rasters
+            self.book,
+            self.inputs.layers,
+            self.strict,
+            self.inputs.parcels,
+            self.inputs.rasters,
+            looked_up=self.looked_up,
         )
 
     @cached_property
@@ -150,13 +174,19 @@ class Screening:
                 )
         return plans
 
-    def batches(self, role: str) -> Iterator[pa.RecordBatch]:
-        """Yield the finished rows of a subject role in input order, and count verdicts."""
+    def batches(self, role: str, part: SubjectSource | None = None) -> Iterator[pa.RecordBatch]:
+        """Yield the finished rows of a subject role in input order, and count verdicts.
+
+        Parameters
+        ----------
+        part
+            One partition of the parcels, in place of all of them.
+        """
         plan = self.plans[role]
         counts = {rule.id: Counter[str]() for rule in plan.rules}
         self.counts[role] = counts
         self.concerned[role] = {rule.id: Concerned() for rule in plan.concerns}
-        for batch, evaluation in self._evaluations(role):
+        for batch, evaluation in self._evaluations(role, part):
             arrays = [self._array(plan, c, batch, evaluation) for c in plan.info.columns]
             for rule in plan.rules:
                 word, number = np.unique(evaluation.outcome(rule.id).state, return_counts=True)
@@ -165,6 +195,17 @@ class Screening:
             for rule in plan.concerns:
                 self.concerned[role][rule.id].add(evaluation.concern(rule.id))
             yield pa.RecordBatch.from_arrays(arrays, schema=plan.schema)
+
+    def look_up(self) -> None:
+        """Have facts look up the parcels that they need beside the subject itself.
+
+        All is asked once for no parcel at all, so that nothing here knows which facts those are.
+        """
+        parcels = self.inputs.parcels
+        nobody, plan = parcels.empty(), self.plans[parcels.role]
+        evaluation = Evaluation(nobody.features, self.scene, parcels.datum_known)
+        for column in plan.info.columns:
+            self._array(plan, column, nobody, evaluation)
 
     def results(self) -> Results:
         """Return the whole run in memory."""
@@ -195,12 +236,14 @@ class Screening:
 
     # --- one batch ----------------------------------------------------------------------------
 
-    def _evaluations(self, role: str) -> Iterator[tuple[Batch, Evaluation]]:
+    def _evaluations(
+        self, role: str, part: SubjectSource | None
+    ) -> Iterator[tuple[Batch, Evaluation]]:
         parcels = self.inputs.parcels
         if role != parcels.role:
             yield self.inputs.layers[role].batch, self.scene.evaluation_of(role)
             return
-        for batch in parcels.batches():
+        for batch in (part or parcels).batches():
             yield batch, Evaluation(batch.features, self.scene, parcels.datum_known)
 
     def _array(self, plan: SubjectPlan, column: Column, batch: Batch, done: Evaluation) -> pa.Array:

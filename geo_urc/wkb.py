@@ -1,13 +1,32 @@
-"""Single geometries as multi-parts of one, byte by byte: a layer may hold one type only."""
+"""Geometry as bytes: parsed, and single geometries as multi-parts of one, byte by byte."""
 
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+import shapely
 
 _SINGLE_KINDS = (1, 2, 3)
 _EWKB_SRID = 0x20000000
+
+
+def parse(wkb: pa.Array) -> npt.NDArray[np.object_]:
+    """Return the geometries of a column of WKB; None where null or not to be parsed."""
+    given = wkb.to_numpy(zero_copy_only=False)
+    try:
+        shapes = shapely.from_wkb(given, on_invalid="ignore")
+    except NotImplementedError:  # one arc among them, and shapely refuses the whole array
+        shapes = [_parse_one(value) for value in given]
+    return np.asarray(shapes, dtype=object)
+
+
+def _parse_one(value: bytes | None) -> shapely.Geometry | None:
+    try:
+        return shapely.from_wkb(value, on_invalid="ignore")
+    except NotImplementedError:
+        return None
 
 
 def promote(wkb: pa.Array) -> pa.Array:

@@ -6,6 +6,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -43,8 +44,8 @@ class Binding:
 class Tally:
     """What could not be taken over, counted by field and fault, and what was changed."""
 
-    counts: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
-    samples: dict[tuple[str, str], list[str]] = field(default_factory=lambda: defaultdict(list))
+    counts: dict[tuple[str, str], int] = field(default_factory=partial(defaultdict, int))
+    samples: dict[tuple[str, str], list[str]] = field(default_factory=partial(defaultdict, list))
 
     changed: set[str] = field(default_factory=set)
     """Fields of which some value is another than the user's: in other units or words."""
@@ -60,6 +61,12 @@ class Tally:
                 break
             if str(value) not in kept:
                 kept.append(str(value))
+
+    def include(self, other: Tally) -> None:
+        """Take over what was counted of later records of the same file."""
+        for (name, fault), count in other.counts.items():
+            self.add(name, fault, other.samples[name, fault], count)
+        self.changed |= other.changed
 
     def notices(self, where: str) -> Iterator[Notice]:
         """Yield one notice for each field and fault."""

@@ -101,7 +101,7 @@ def open_raster(
         If the cells cannot be placed.
     """
     where = f"{role.id} ({entry.path})"
-    path = base / entry.path
+    path = (base / entry.path).absolute()  # another process may start elsewhere
     if not path.exists():
         what = Text("文件不存在。", "does not exist.")
         fix = Text(f"请检查路径（查找位置：{path}）。", f"Check the path (looked for at {path}).")

@@ -24,7 +24,7 @@ from geo_urc.inputs.settings import (
 )
 from geo_urc.inputs.sources import Request, Source, open_source
 from geo_urc.inputs.subjects import FileSubjects, open_subjects
-from geo_urc.inputs.table import Inputs, Layer, Raster
+from geo_urc.inputs.table import Inputs, Layer, Over, Raster
 from geo_urc.roles import roles
 from geo_urc.text import Text
 
@@ -39,6 +39,7 @@ def read_inputs(
     main_role: str = "parcels",
     table_will_do: bool = False,
     start: Path = Path(),
+    over: Over = map,
 ) -> Inputs:
     """Read the parcels and the layers of a run.
 
@@ -64,6 +65,8 @@ def read_inputs(
     start : Path
         Folder that a relative path of the parcels starts from; paths of layers start from
         their LAYERS.toml.
+    over
+        How the work on each of the parcels' partitions is done: like the built-in ``map``.
 
     Raises
     ------
@@ -87,6 +90,7 @@ def read_inputs(
             evaluation_crs=evaluation_crs,
             strict=strict,
             main=True,
+            over=over,
         )
     found: dict[str, Layer] = {}
     rasters: dict[str, Raster] = {}

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import shapely
 
+from geo_urc.errors import LayerError, Problem
 from geo_urc.inputs.fields import Binding, Tally, as_text, read_fields
 from geo_urc.inputs.repair import check_simple, keep_kind, repair_polygons
-from geo_urc.inputs.sources import Source
-from geo_urc.inputs.table import Geometries
-from geo_urc.inputs.wkb import parse
+from geo_urc.inputs.partitions import refuse_if_changed
+from geo_urc.inputs.sources import READ_ERRORS, Source
+from geo_urc.inputs.table import Geometries, Over
 from geo_urc.roles import Role
 from geo_urc.text import Text
+from geo_urc.wkb import parse
 
 _ROWS = 32_768
 _NOT_PARSED = Text(
@@ -62,6 +66,10 @@ class Survey:
         The user's ids as text, null where missing; None without an id column.
     tally
         Field values that could not be taken over.
+    places
+        Of partitions: the place of each record, from 1, in the file that they were made of.
+    part_counts
+        Of partitions: records read of each.
     """
 
     count: int = 0
@@ -74,6 +82,8 @@ class Survey:
     bounded: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     given_ids: pa.StringArray | None = None
     tally: Tally = field(default_factory=Tally)
+    places: npt.NDArray[np.int64] | None = None
+    part_counts: tuple[int, ...] = ()
 
     @property
     def kept(self) -> npt.NDArray[np.bool_]:
@@ -94,6 +104,26 @@ class Survey:
         usable = ~np.isin(self.bounded, list(faults))
         self.bounds, self.bounded = self.bounds[usable], self.bounded[usable]
 
+    def split(self) -> Iterator[Survey]:
+        """Yield what is to be known of each partition to read it again; its rows count from 0."""
+        ends = np.cumsum(self.part_counts)
+        found = {name: _by_part(getattr(self, name), ends) for name in _BY_ROW}
+        for k, count in enumerate(self.part_counts):
+            rows = {name: parts[k] for name, parts in found.items()}
+            yield Survey(count=count, type_ids=self.type_ids, **rows)
+
+
+_BY_ROW = ("mended", "unusable", "dropped")
+
+
+def _by_part(found: Mapping[int, Any], ends: npt.NDArray[np.int64]) -> list[dict[int, Any]]:
+    """Return what was found by row for each run of rows, given where the runs end."""
+    parts: list[dict[int, Any]] = [{} for _ in ends]
+    rows = list(found)
+    for row, k in zip(rows, np.searchsorted(ends, rows, side="right").tolist(), strict=True):
+        parts[k][row - int(ends[k - 1] if k else 0)] = found[row]
+    return parts
+
 
 def survey(
     source: Source,
@@ -112,10 +142,11 @@ def survey(
         False for layers: it is set aside.
     """
     bound = list(bindings)
-    columns = [b.column for b in bound] + ([id_column] if id_column else [])
+    columns = [b.column for b in bound] + [c for c in (id_column, source.order) if c]
     needed = list(dict.fromkeys(columns))
     result = Survey()
     bounds, rows, ids = [result.bounds], [result.bounded], [pa.array([], pa.string())]
+    places = [np.empty(0, np.int64)]
     for records in source.records(_ROWS, needed):
         geometry = parse(records.wkb)
         placeless = source.placeless  # a table has no geometry that could be wrong
@@ -126,12 +157,82 @@ def survey(
         read_fields(records.columns, bound, result.tally)
         if id_column:
             ids.append(as_text(records.columns.column(id_column)))
+        if source.order:
+            places.append(records.columns.column(source.order).to_numpy())
         result.count += len(geometry)
     if not unusable_stays:
         result.dropped.update(result.unusable)
         result.unusable.clear()
     result.bounds, result.bounded = np.concatenate(bounds), np.concatenate(rows)
     result.given_ids = pa.concat_arrays(ids) if id_column else None
+    result.places = np.concatenate(places) if source.order else None
+    return result
+
+
+def survey_parts(
+    parts: Sequence[Source],
+    role: Role,
+    bindings: Iterable[Binding],
+    id_column: str | None,
+    *,
+    unusable_stays: bool,
+    over: Over = map,
+) -> Survey:
+    """Survey partitions as if they were one file.
+
+    Parameters
+    ----------
+    over
+        How it is done for each: like the built-in ``map``.
+
+    Raises
+    ------
+    LayerError
+        If a partition is damaged, or not what the manifest says it is.
+    """
+    one = partial(
+        _survey_part,
+        role=role,
+        bindings=tuple(bindings),
+        id_column=id_column,
+        unusable_stays=unusable_stays,
+    )
+    return _joined(list(over(one, parts)))
+
+
+def _survey_part(
+    part: Source,
+    role: Role,
+    bindings: tuple[Binding, ...],
+    id_column: str | None,
+    unusable_stays: bool,
+) -> Survey:
+    try:
+        refuse_if_changed(part)
+        return survey(part, role, bindings, id_column, unusable_stays=unusable_stays)
+    except READ_ERRORS as error:
+        what = Text(f"文件已损坏：{error}。", f"is damaged: {error}.")
+        raise LayerError(Problem(part.path, what, Text("请重新分区。", "Make it again."))) from error
+
+
+def _joined(found: Sequence[Survey]) -> Survey:
+    """Return the surveys of runs of records as that of all, in the same order."""
+    result = Survey(part_counts=tuple(one.count for one in found))
+    for one in found:
+        first = result.count
+        for name in (*_BY_ROW, "area_ratio"):
+            rows = getattr(one, name).items()
+            getattr(result, name).update({first + row: value for row, value in rows})
+        result.type_ids |= one.type_ids
+        result.tally.include(one.tally)
+        one.bounded += first
+        result.count += one.count
+    result.bounds = np.concatenate([one.bounds for one in found])
+    result.bounded = np.concatenate([one.bounded for one in found])
+    if found[0].given_ids is not None:
+        result.given_ids = pa.concat_arrays([one.given_ids for one in found])
+    if found[0].places is not None:
+        result.places = np.concatenate([one.places for one in found])
     return result
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from geo_urc.text import Text
+
+A = TypeVar("A")
+B = TypeVar("B")
 
 Geometries = npt.NDArray[np.object_]
 """Shapely geometries in the evaluation system, two-dimensional; None where unusable."""
@@ -224,6 +227,14 @@ class Layer:
     set_aside: tuple[SetAside, ...] = ()
 
 
+class Over(Protocol):
+    """How something is done for each of many: the built-in ``map``, or its like on a cluster."""
+
+    def __call__(self, function: Callable[[A], B], items: Iterable[A], /) -> Iterable[B]:
+        """Return the results in the order of the items."""
+        ...
+
+
 class SubjectSource(Protocol):
     """Parcels: too many to hold, so they come in batches, and can be asked for again."""
 
@@ -241,9 +252,23 @@ class SubjectSource(Protocol):
     notices: tuple[Notice, ...]
     set_aside: tuple[SetAside, ...]
     datum_known: bool
+    over: Over
+    """How the work on parts is done."""
 
     def batches(self, rows: int = 32_768) -> Iterator[Batch]:
         """Yield all subjects in input order."""
+        ...
+
+    def select(self, keep: Callable[[Features], npt.NDArray[np.bool_]]) -> Features:
+        """Return the subjects for which ``keep`` holds, in the order in which they were made."""
+        ...
+
+    def parts(self) -> Iterator[SubjectSource]:
+        """Yield the partitions, each for itself; nothing where there are none."""
+        ...
+
+    def elsewhere(self) -> SubjectSource:
+        """Return what another process knows of the subjects, which come to it in parts."""
         ...
 
     def empty(self) -> Batch:

@@ -9,23 +9,6 @@ import shapely
 from geo_urc.inputs.table import Geometries
 
 
-def parse(wkb: pa.Array) -> Geometries:
-    """Return the geometries of a column of WKB; None where null or not to be parsed."""
-    given = wkb.to_numpy(zero_copy_only=False)
-    try:
-        shapes = shapely.from_wkb(given, on_invalid="ignore")
-    except NotImplementedError:  # one arc among them, and shapely refuses the whole array
-        shapes = [_parse_one(value) for value in given]
-    return np.asarray(shapes, dtype=object)
-
-
-def _parse_one(value: bytes | None) -> shapely.Geometry | None:
-    try:
-        return shapely.from_wkb(value, on_invalid="ignore")
-    except NotImplementedError:
-        return None
-
-
 def dump(geometry: Geometries) -> pa.Array:
     """Return geometries as a column of WKB, null where None."""
     return pa.array(shapely.to_wkb(geometry, flavor="iso"), pa.binary())
