@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from geo_urc.errors import GeoUrcError, Problem
 from geo_urc.inputs import load_settings, read_inputs
 from geo_urc.inputs.sources import sha256_of
-from geo_urc.inputs.table import Inputs
+from geo_urc.inputs.table import Inputs, Over
 from geo_urc.policy import load_rulebook
 from geo_urc.policy.rulebook import Rulebook
 from geo_urc.resources import data_dir
@@ -66,14 +66,15 @@ class Command:
         rules = [start / path for path in self.rules]
         return rulebook_with(rules, self.settings, layers, self.only).as_of(self.as_of)
 
-    def inputs(self, start: Path = Path()) -> Inputs:
-        """Read the parcels and layers."""
+    def inputs(self, start: Path = Path(), over: Over = map) -> Inputs:
+        """Read the parcels and layers; ``over`` does the work on partitions of the parcels."""
         return read_inputs(
             self.parcels,
             layers=None if self.layers is None else start / self.layers,
             evaluation_crs=self.crs,
             strict=self.strict,
             start=start,
+            over=over,
         )
 
     def record(self, start: Path = Path()) -> dict[str, Any]:

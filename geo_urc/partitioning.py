@@ -7,7 +7,6 @@ sorted on disk: runs as long as memory allows, each sorted by itself, then merge
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -46,14 +45,6 @@ _KEY = "\0key"
 _WKB = "\0wkb"
 
 
-@dataclass(frozen=True)
-class Partitioned:
-    """What was made."""
-
-    source: Source
-    manifest: Manifest
-
-
 def partition(
     given: str,
     out: Path,
@@ -62,8 +53,8 @@ def partition(
     encoding: str | None = None,
     overwrite: bool = False,
     run_rows: int = RUN_ROWS,
-) -> Partitioned:
-    """Write a file's records as a dataset of partitions in spatial order.
+) -> Manifest:
+    """Write a file's records as a dataset of partitions in spatial order; return its manifest.
 
     Values and geometry bytes are those of the input. A column ``input_record`` holds each
     record's place in it, from 1.
@@ -95,7 +86,7 @@ def partition(
         return _partitioned(source, folder, rows, run_rows)
 
 
-def _partitioned(source: Source, folder: Path, rows: int, run_rows: int) -> Partitioned:
+def _partitioned(source: Source, folder: Path, rows: int, run_rows: int) -> Manifest:
     """Sort the records of a file and write them into a folder."""
     source, count, extent = _looked_over(source)
     names = [f.name for f in source.schema]
@@ -139,7 +130,7 @@ def _partitioned(source: Source, folder: Path, rows: int, run_rows: int) -> Part
         what = Text("读取期间文件有变化。", "changed while it was being read.")
         raise LayerError(Problem(source.path, what, Text("请重新运行。", "Run again.")))
     manifest.write(folder)
-    return Partitioned(source, manifest)
+    return manifest
 
 
 def _free(name: str, taken: Sequence[str]) -> str:

@@ -90,8 +90,10 @@ def run(inputs: Inputs, book: Rulebook, request: Request) -> dict[str, Any]:
     screening = Screening(inputs, book, request.strict)
     with staged(request.out, overwrite=request.overwrite) as folder:
         wanted = [name for name in FORMATS if name in request.formats and "gpkg" in request.outputs]
-        single = wanted == ["gpkg"] and set(request.outputs) == {"gpkg"}
-        spool = None if single else folder / ".spool"
+        alone = set(request.outputs) == {"gpkg"}
+        parted = alone and wanted == ["parquet"] and screening.inputs.parcels.order is not None
+        single = alone and wanted == ["gpkg"]
+        spool = None if single or parted else folder / ".spool"
         tables: dict[str, pa.Table] = {}
         if spool is not None:
             for role, plan in screening.plans.items():
@@ -105,7 +107,10 @@ def run(inputs: Inputs, book: Rulebook, request: Request) -> dict[str, Any]:
                 lang=request.lang,
                 as_of=request.as_of,
             )
-        written |= _write_flat_files(folder, screening, tables, wanted)
+        if parted:
+            written |= _write_parted(folder, screening)
+        else:
+            written |= _write_flat_files(folder, screening, tables, wanted)
         record = run_record(screening, as_of=request.as_of, written=written)
         if request.command is not None:
             record["command"] = request.command
@@ -172,19 +177,8 @@ def write_geopackage(
         role: geopackage.write_geopackage_layer(path, plan.info, plan.schema, batches(role))
         for role, plan in screening.plans.items()
     }
-    aside = [
-        {
-            "role": s.role,
-            "file": s.file,
-            "record": s.record,
-            "reason_zh": s.reason.zh,
-            "reason_en": s.reason.en,
-            "content": s.content,
-        }
-        for s in set_aside_of(screening.inputs)
-    ]
     geopackage.write_attribute_table(path, "rules", _rules_table(screening))
-    geopackage.write_attribute_table(path, "set_aside", pa.Table.from_pylist(aside, _ASIDE))
+    geopackage.write_attribute_table(path, "set_aside", _aside_table(screening))
     geopackage.finish_geopackage(path, infos, lang, as_of=as_of)
     return rows
 
@@ -235,6 +229,44 @@ def _write_flat_files(
             rows = writers[ending](path, plan.info, plan.schema, table.to_batches())
             written[path.name] = {role: rows}
     return written
+
+
+def _write_parted(folder: Path, screening: Screening) -> dict[str, dict[str, int]]:
+    """Write the parcels as partitions like the input's, every other table as one file."""
+    from geo_urc.outputs import flat_files
+    from geo_urc.parted import screen_parts
+    from geo_urc.tables import write_table
+
+    parcels = screening.inputs.parcels.role
+    written = {
+        f"{parcels}.parquet": {parcels: screen_parts(screening, folder, f"{parcels}.parquet")}
+    }
+    for role, plan in screening.plans.items():
+        if role != parcels:
+            path = folder / f"{role}.parquet"
+            batches = screening.batches(role)
+            written[path.name] = {
+                role: flat_files.write_parquet(path, plan.info, plan.schema, batches)
+            }
+    write_table(_rules_table(screening), folder / "rules.parquet", "rules")
+    write_table(_aside_table(screening), folder / "set_aside.parquet", "set_aside")
+    return written
+
+
+def _aside_table(screening: Screening) -> pa.Table:
+    """Return what was set aside of all inputs."""
+    rows = [
+        {
+            "role": s.role,
+            "file": s.file,
+            "record": s.record,
+            "reason_zh": s.reason.zh,
+            "reason_en": s.reason.en,
+            "content": s.content,
+        }
+        for s in set_aside_of(screening.inputs)
+    ]
+    return pa.Table.from_pylist(rows, _ASIDE)
 
 
 _ASIDE = pa.schema(

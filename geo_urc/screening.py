@@ -93,6 +93,12 @@ class Concerned:
     open: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
 
+    def __add__(self, other: Concerned) -> Concerned:
+        """Return the numbers of both together."""
+        return Concerned(
+            self.matched + other.matched, self.open + other.open, self.reasons + other.reasons
+        )
+
     def add(self, outcome: Outcome) -> None:
         """Count the subjects of a batch."""
         self.matched += int((outcome.state == Verdict.ELIGIBLE).sum())

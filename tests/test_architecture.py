@@ -15,9 +15,9 @@ import geo_urc
 
 PACKAGE = Path(geo_urc.__file__).parent
 ARROW = [
-    {"text", "safe_text"},
+    {"text", "safe_text", "offline"},
     {"errors", "resources", "results", "verdicts", "wkb"},
-    {"roles", "tables", "concerns"},
+    {"roles", "tables", "concerns", "cluster"},
     {"policy", "inputs"},
     {"facts"},
     {"exact"},
@@ -26,8 +26,8 @@ ARROW = [
     {"describe"},
     {"screening", "pricing"},
     {"record", "outputs", "evidence", "changes", "comparison", "command", "identity"},
-    {"wording"},
-    {"run", "stored", "explaining", "sweep", "conversion"},
+    {"wording", "parted"},
+    {"run", "stored", "explaining", "sweep", "conversion", "partitioning"},
     {"repeat"},
     {"api"},
     {"cli"},

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +13,13 @@ import click
 
 from geo_urc.cli import options
 from geo_urc.errors import GeoUrcError, Problem
+from geo_urc.offline import stay_offline
 from geo_urc.safe_text import one_line, printable
 from geo_urc.text import Lang, Text
 
 if TYPE_CHECKING:
     from geo_urc.command import Command
-    from geo_urc.inputs.table import Inputs
+    from geo_urc.inputs.table import Inputs, Over
     from geo_urc.policy import Rulebook
 
 DONE, SET_ASIDE, FAILED, INTERRUPTED = 0, 1, 2, 130
@@ -72,9 +73,13 @@ def demo(out: Path, lang: Lang, debug: bool) -> int:
 @options.as_of
 @options.crs
 @click.option(
-    "--outputs", default="gpkg,map,report", show_default=True, help="输出内容 / what to write"
+    "--outputs",
+    help="输出内容 / what to write  [default: gpkg,map,report; dask: gpkg]",
 )
-@click.option("--format", "formats", default="gpkg", show_default=True, help="gpkg,parquet,csv")
+@click.option("--format", "formats", help="gpkg,parquet,csv  [default: gpkg; dask: parquet]")
+@options.engine
+@options.scheduler
+@options.workers
 @options.overwrite
 @options.strict
 @options.shared(options.lang, options.debug)
@@ -87,8 +92,11 @@ def screen(
     only: str | None,
     as_of: str | None,
     crs: str,
-    outputs: str,
-    formats: str,
+    outputs: str | None,
+    formats: str | None,
+    engine: str,
+    scheduler: str | None,
+    workers: int | None,
     overwrite: bool,
     strict: bool,
     lang: Lang,
@@ -99,11 +107,12 @@ def screen(
     from geo_urc.record import anything_set_aside
     from geo_urc.run import FORMATS, OUTPUTS
 
+    on_cluster = engine == "dask"
     asked = Command(
         parcels,
         _date(as_of),
-        _among(outputs, OUTPUTS, "--outputs"),
-        _among(formats, FORMATS, "--format"),
+        _among(outputs or ("gpkg" if on_cluster else "gpkg,map,report"), OUTPUTS, "--outputs"),
+        _among(formats or ("parquet" if on_cluster else "gpkg"), FORMATS, "--format"),
         None if layers is None else str(layers),
         tuple(str(path) for path in overlays),
         settings,
@@ -112,7 +121,8 @@ def screen(
         strict,
         lang,
     )
-    inputs = _screen(asked, out, overwrite=overwrite)
+    with _engine(asked, on_cluster, scheduler, workers) as over:
+        inputs = _screen(asked, out, overwrite=overwrite, over=over)
 
     return SET_ASIDE if anything_set_aside(inputs) else DONE
 
@@ -372,6 +382,37 @@ def datum_command(
     return SET_ASIDE if any(one.unread for one in done) else DONE
 
 
+@cli.command("partition")
+@click.argument("given", metavar="IN")
+@click.argument("out", type=click.Path(path_type=Path, file_okay=False), metavar="OUT")
+@click.option(
+    "--rows",
+    type=click.IntRange(min=1),
+    default=131_072,
+    show_default=True,
+    help="每个分区最多的记录数 / records of a partition, at most",
+)
+@click.option("--encoding", help="文字编码，如 gbk / encoding of the text")
+@options.overwrite
+@options.shared(options.lang, options.debug)
+def partition_command(
+    given: str,
+    out: Path,
+    rows: int,
+    encoding: str | None,
+    overwrite: bool,
+    lang: Lang,
+    debug: bool,
+) -> int:
+    """按空间顺序分区，供集群计算 / GeoParquet dataset in spatial order, for a cluster."""
+    from geo_urc.cli import listing
+    from geo_urc.partitioning import partition
+
+    done = partition(given, out, rows=rows, encoding=encoding, overwrite=overwrite)
+    listing.partitioned(done, out, lang)
+    return SET_ASIDE if done.bad else DONE
+
+
 @cli.group()
 def rules() -> None:
     """规则库 / the rulebook."""
@@ -474,7 +515,7 @@ def layers_template(roles: tuple[str, ...], lang: Lang, debug: bool) -> int:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit status."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    _stay_offline()
+    stay_offline()
     lang: Lang = "en" if _asks_for_english(arguments) else "zh"
     try:
         status = cli.main(arguments, prog_name="geo-urc", standalone_mode=False)
@@ -524,24 +565,89 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(status)
 
 
-def _stay_offline() -> None:
-    """Let no file send GDAL to the network: a VRT, a WFS or GML heading holds addresses.
-
-    Only GDAL is told, by a proxy of a kind that does not exist; exceptions from proxies would
-    get past it.
-    """
-    for name in ("GDAL_HTTP_PROXY", "GDAL_HTTPS_PROXY"):
-        os.environ[name] = "no-network://geo-urc-reads-files-only"
-    for name in ("no_proxy", "NO_PROXY"):
-        os.environ.pop(name, None)
-
-
 def _asks_for_english(arguments: Sequence[str]) -> bool:
     pairs = zip(arguments, [*arguments[1:], ""], strict=True)
     return any(a == "--lang=en" or (a == "--lang" and b == "en") for a, b in pairs)
 
 
-def _screen(asked: Command, out: Path, *, overwrite: bool) -> Inputs:
+@contextmanager
+def _engine(
+    asked: Command, on_cluster: bool, scheduler: str | None, workers: int | None
+) -> Iterator[Over]:
+    """Give what does the work on partitions: this process, or a cluster for as long as it takes."""
+    if problem := _misfit(asked, on_cluster, scheduler, workers):
+        raise GeoUrcError(problem)
+    if not on_cluster:
+        yield map
+        return
+    try:
+        from geo_urc.cluster import cluster
+    except ImportError as error:
+        raise GeoUrcError(
+            Problem(
+                "--engine dask",
+                Text("没有安装 dask。", "dask is not installed."),
+                Text(
+                    "请安装附加依赖：pip install 'geo-urc[cluster]'。",
+                    "Install the extra: pip install 'geo-urc[cluster]'.",
+                ),
+            )
+        ) from error
+    with cluster(scheduler, workers or 1) as found:
+        yield found.map
+
+
+def _misfit(
+    asked: Command, on_cluster: bool, scheduler: str | None, workers: int | None
+) -> Problem | None:
+    """Return what does not go together in the options of the engine and the rest."""
+    from geo_urc.inputs.partitions import are_in
+
+    if not on_cluster:
+        if scheduler is None and workers is None:
+            return None
+        return Problem(
+            "--scheduler" if scheduler else "--workers",
+            Text("只用于 --engine dask。", "is for --engine dask only."),
+            Text("请加 --engine dask。", "Add --engine dask."),
+        )
+    if (scheduler is None) == (workers is None):
+        return Problem(
+            "--engine dask",
+            Text(
+                "须给出 --scheduler 或 --workers 之一。", "needs one of --scheduler and --workers."
+            ),
+            Text(
+                "用 --scheduler tcp://主机:8786 连接集群，或用 --workers 2 在本机计算。",
+                "Name a cluster with --scheduler tcp://HOST:8786, or use this machine with "
+                "--workers 2.",
+            ),
+        )
+    if not are_in(Path(asked.parcels)):
+        return Problem(
+            asked.parcels,
+            Text("不是分区的数据集。", "is not a dataset of partitions."),
+            Text(
+                "请先运行 geo-urc partition，再对结果筛查。",
+                "Run geo-urc partition first, and screen what it makes.",
+            ),
+        )
+    if asked.outputs != ("gpkg",) or asked.formats != ("parquet",):
+        return Problem(
+            "--engine dask",
+            Text(
+                "只写 GeoParquet 结果表，不写地图、报告和其他格式。",
+                "writes tables as GeoParquet only: no map, report or other format.",
+            ),
+            Text(
+                "请用 --outputs gpkg --format parquet，或不加 --engine dask。",
+                "Use --outputs gpkg --format parquet, or leave --engine dask out.",
+            ),
+        )
+    return None
+
+
+def _screen(asked: Command, out: Path, *, overwrite: bool, over: Over = map) -> Inputs:
     """Read, screen, write, and print the summary; return the inputs."""
     from geo_urc.cli import listing
     from geo_urc.outputs.staging import ready
@@ -550,7 +656,7 @@ def _screen(asked: Command, out: Path, *, overwrite: bool) -> Inputs:
     start = asked.start()
     book = asked.book(start)
     ready(out, overwrite=overwrite)  # say so before the long work
-    inputs = asked.inputs(start)
+    inputs = asked.inputs(start, over)
     request = request_for(asked, out, start, overwrite=overwrite)
     record = run(inputs, book, request)
     listing.summary(record, request, asked.lang)

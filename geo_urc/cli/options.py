@@ -12,6 +12,7 @@ import click
 # --rules --set       screen sweep check price rules
 # --as-of --strict    screen sweep price (--as-of: rules)
 # --only --crs …      screen sweep
+# --engine …          screen
 # --lang              all
 # --debug             all
 
@@ -57,6 +58,22 @@ strict = click.option(
     "--strict",
     is_flag=True,
     help="覆盖范围和坐标基准的假定一律作资料不足 / what is only assumed gives unknown",
+)
+engine = click.option(
+    "--engine",
+    type=click.Choice(["local", "dask"]),
+    default="local",
+    show_default=True,
+    help="在本进程或 dask 集群上计算（后者须先 geo-urc partition） / where the work is done",
+)
+scheduler = click.option(
+    "--scheduler", metavar="ADDRESS", help="dask 调度器，如 tcp://10.0.0.1:8786 / of the cluster"
+)
+workers = click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="没有集群时在本机启动 N 个进程 / processes on this machine, without a cluster",
 )
 debug = click.option(
     "--debug", is_flag=True, help="出错时显示调用栈 / show the traceback of an error"

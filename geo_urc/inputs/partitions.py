@@ -64,9 +64,7 @@ class Manifest:
 
     def write(self, folder: Path) -> None:
         """Write the manifest into the folder of the files."""
-        content = json.dumps(
-            _MANIFEST.dump_python(self, mode="json"), ensure_ascii=False, indent=1
-        )
+        content = json.dumps(_MANIFEST.dump_python(self, mode="json"), ensure_ascii=False, indent=1)
         (folder / MANIFEST).write_text(content + "\n", encoding="utf-8")
 
 
@@ -107,7 +105,8 @@ def open_partitions(
     except (ValidationError, ValueError, OSError) as error:
         told = str(error).splitlines()[0]
         raise request.fault(
-            Text(f"{MANIFEST} 无法读懂（{told}）。", f"holds a damaged {MANIFEST} ({told})."), _AGAIN
+            Text(f"{MANIFEST} 无法读懂（{told}）。", f"holds a damaged {MANIFEST} ({told})."),
+            _AGAIN,
         ) from error
     files = [(folder / p.file).resolve() for p in manifest.partitions]
     missing = [file.name for file in files if not file.is_file()]
@@ -126,7 +125,9 @@ def open_partitions(
         for file, p in zip(files, manifest.partitions, strict=True)
     )
     if any(part.schema != first.schema or part.crs != first.crs for part in parts):
-        what = Text("各分区的列或坐标系不一致。", "has partitions with different columns or systems.")
+        what = Text(
+            "各分区的列或坐标系不一致。", "has partitions with different columns or systems."
+        )
         raise request.fault(what, _AGAIN)
 
     def records(rows: int, columns: Sequence[str] | None) -> Iterator[Records]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import chain
+from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
@@ -73,6 +74,16 @@ class FileSubjects:
     findings: Survey
     ids: pa.StringArray
     over: Over = map
+
+    @property
+    def name(self) -> str:
+        """The name of the file, without its ending."""
+        return Path(self.file.path).stem
+
+    @property
+    def order(self) -> str | None:
+        """Of partitions: the column with each record's place in the file they were made of."""
+        return self.file.order
 
     @cached_property
     def _promoted(self) -> bool:

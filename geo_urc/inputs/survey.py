@@ -14,8 +14,8 @@ import shapely
 
 from geo_urc.errors import LayerError, Problem
 from geo_urc.inputs.fields import Binding, Tally, as_text, read_fields
-from geo_urc.inputs.repair import check_simple, keep_kind, repair_polygons
 from geo_urc.inputs.partitions import refuse_if_changed
+from geo_urc.inputs.repair import check_simple, keep_kind, repair_polygons
 from geo_urc.inputs.sources import READ_ERRORS, Source
 from geo_urc.inputs.table import Geometries, Over
 from geo_urc.roles import Role
@@ -212,7 +212,9 @@ def _survey_part(
         return survey(part, role, bindings, id_column, unusable_stays=unusable_stays)
     except READ_ERRORS as error:
         what = Text(f"文件已损坏：{error}。", f"is damaged: {error}.")
-        raise LayerError(Problem(part.path, what, Text("请重新分区。", "Make it again."))) from error
+        raise LayerError(
+            Problem(part.path, what, Text("请重新分区。", "Make it again."))
+        ) from error
 
 
 def _joined(found: Sequence[Survey]) -> Survey:

@@ -255,6 +255,16 @@ class SubjectSource(Protocol):
     over: Over
     """How the work on parts is done."""
 
+    @property
+    def name(self) -> str:
+        """The name of the file, without its ending."""
+        ...
+
+    @property
+    def order(self) -> str | None:
+        """Of partitions: the column with each record's place in the file they were made of."""
+        ...
+
     def batches(self, rows: int = 32_768) -> Iterator[Batch]:
         """Yield all subjects in input order."""
         ...
