@@ -241,7 +241,7 @@ class _Run:
     """A sorted run while it is merged with others: the block that is next."""
 
     def __init__(self, path: Path) -> None:
-        self.file = pa.ipc.open_file(pa.memory_map(str(path)))
+        self.file = pa.ipc.open_file(pa.OSFile(str(path)))
         self.next = 0
         self.block = self.file.schema.empty_table()
         self.keys = np.empty(0, np.uint64)

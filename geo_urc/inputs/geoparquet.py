@@ -78,7 +78,7 @@ class _Files:
         wanted = self.schema.names if columns is None else list(columns)
         subset = pa.schema([self.schema.field(c) for c in wanted])
         read = wanted if self.geometry is None else [*wanted, self.geometry]
-        with pq.ParquetFile(file) as opened:
+        with pq.ParquetFile(file, pre_buffer=False) as opened:  # else all is held at the end
             for batch in opened.iter_batches(rows, columns=read):
                 given = plain_batch([visible_nul(batch.column(c)) for c in wanted], subset)
                 nowhere = pa.nulls(len(batch), pa.binary())
