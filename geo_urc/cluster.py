@@ -71,7 +71,7 @@ class Cluster:
             self._client.unregister_worker_plugin(name)
 
 
-class _Carried(WorkerPlugin):  # type: ignore[misc]
+class _Carried(WorkerPlugin):
     """A function that stays with a worker.
 
     It is called once at a time: prepared geometries are not for two threads.
@@ -89,7 +89,7 @@ class _Carried(WorkerPlugin):  # type: ignore[misc]
 
 def _call(name: str, item: Any) -> Any:
     """Call the function that this worker carries under a name."""
-    carried = get_worker().plugins[name]
+    carried: Any = get_worker().plugins[name]
     with carried.lock:
         return carried.function(item)
 

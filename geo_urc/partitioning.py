@@ -177,7 +177,7 @@ def _middles(geometry: Geometries) -> tuple[Floats, npt.NDArray[np.bool_]]:
     """Return the middle of each box, and which are finite."""
     box = shapely.bounds(geometry)
     middle = (box[:, :2] + box[:, 2:]) / 2
-    return middle, np.isfinite(middle).all(axis=1)
+    return middle, np.asarray(np.isfinite(middle).all(axis=1))
 
 
 def _keys(geometry: Geometries, places: Ints, extent: Floats) -> npt.NDArray[np.uint64]:

@@ -109,8 +109,10 @@ class Survey:
         ends = np.cumsum(self.part_counts)
         found = {name: _by_part(getattr(self, name), ends) for name in _BY_ROW}
         for k, count in enumerate(self.part_counts):
-            rows = {name: parts[k] for name, parts in found.items()}
-            yield Survey(count=count, type_ids=self.type_ids, **rows)
+            part = Survey(count=count, type_ids=self.type_ids)
+            for name, parts in found.items():
+                setattr(part, name, parts[k])
+            yield part
 
 
 _BY_ROW = ("mended", "unusable", "dropped")

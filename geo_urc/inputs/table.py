@@ -59,8 +59,8 @@ class Features:
         """Return a text field, all empty where the file lacks it."""
         return self.fields.get(name, np.full(len(self), None, dtype=object))
 
-    def where(self, kept: npt.NDArray[np.bool_]) -> Features:
-        """Return the features for which a mask holds, in the same order."""
+    def where(self, kept: npt.NDArray[np.bool_ | np.intp]) -> Features:
+        """Return the features for which a mask holds, in the same order, or those at places."""
         return Features(
             role=self.role,
             ids=self.ids[kept],

@@ -129,7 +129,11 @@ def city(tmp_path_factory) -> Path:
         "green_spaces", "underground_projects", "roads",
     )  # fmt: skip
     layers = "".join(f'[layers.{r}]\npath = "city.gpkg|layername={r}"\n' for r in roles)
-    (folder / "LAYERS.toml").write_text(f'[parcels]\nid = "parcel"\n{layers}', "utf-8")
+    (folder / "caps.csv").write_text(
+        "用地,用途,上限\n居住用地,商业,0.2\n居住用地,办公,0.1\n商业服务业用地,办公,0.3\n", "utf-8"
+    )
+    rules = '[rules]\n"T11.caps" = { file = "caps.csv", source = "invented" }\n'
+    (folder / "LAYERS.toml").write_text(f'[parcels]\nid = "parcel"\n{layers}{rules}', "utf-8")
     return folder
 
 
