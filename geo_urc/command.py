@@ -14,7 +14,7 @@ from geo_urc.database import shown
 from geo_urc.errors import GeoUrcError, Problem
 from geo_urc.inputs import load_settings, read_inputs
 from geo_urc.inputs.sources import sha256_of
-from geo_urc.inputs.table import Inputs
+from geo_urc.inputs.table import Inputs, Over
 from geo_urc.policy import load_rulebook
 from geo_urc.policy.rulebook import Rulebook
 from geo_urc.progress import SILENT, Progress
@@ -71,8 +71,14 @@ class Command:
         rules = [start / path for path in self.rules]
         return rulebook_with(rules, self.settings, layers, self.only).as_of(self.as_of)
 
-    def inputs(self, start: Path = Path(), workers: int = 1, progress: Progress = SILENT) -> Inputs:
-        """Read the parcels and layers."""
+    def inputs(
+        self,
+        start: Path = Path(),
+        workers: int = 1,
+        progress: Progress = SILENT,
+        over: Over = map,
+    ) -> Inputs:
+        """Read the parcels and layers; ``over`` does the work on partitions of the parcels."""
         return read_inputs(
             self.parcels,
             layers=None if self.layers is None else start / self.layers,
@@ -81,6 +87,7 @@ class Command:
             start=start,
             workers=workers,
             progress=progress,
+            over=over,
         )
 
     def record(self, start: Path = Path()) -> dict[str, Any]:

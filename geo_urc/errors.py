@@ -38,6 +38,7 @@ class GeoUrcError(Exception):
         super().__init__("\n".join(p.to("en") for p in self.problems))
 
     def __reduce__(self) -> tuple[type[GeoUrcError], tuple[tuple[Problem, ...]]]:
+        """Return how another process makes the same error: of its problems, not of its text."""
         return type(self), (self.problems,)
 
     def to(self, lang: Lang) -> str:

@@ -15,7 +15,7 @@ from geo_urc import exact, verdicts
 from geo_urc.facts.fact import EXACT, Fact, Mask, absent, is_empty
 from geo_urc.facts.outlines import Floats, Outlines, outlines
 from geo_urc.facts.questions import QUESTIONS, own_field, required_arguments
-from geo_urc.inputs.table import Features, Layer, Raster, SubjectSource, joined_features
+from geo_urc.inputs.table import Features, Layer, Raster, SubjectSource
 from geo_urc.policy import model
 from geo_urc.policy.rulebook import Rulebook
 from geo_urc.roles import roles
@@ -44,6 +44,8 @@ class Scene:
         The parcels, which are too many to be a layer; facts may look at some of them.
     placeless
         Judge subjects without a usable geometry by the conditions that need none.
+    looked_up
+        The parcels that facts have looked at so far, by key.
     """
 
     book: Rulebook
@@ -52,6 +54,7 @@ class Scene:
     streamed: SubjectSource | None = None
     rasters: Mapping[str, Raster] = field(default_factory=dict)
     placeless: bool = False
+    looked_up: dict[object, Layer | None] = field(default_factory=dict)
     _prepared: dict[object, Any] = field(default_factory=dict)
     _evaluations: dict[str, Evaluation] = field(default_factory=dict)
 
@@ -67,19 +70,18 @@ class Scene:
 
     def parcels(self, key: object, keep: Callable[[Features], Mask]) -> Layer | None:
         """Return the parcels for which ``keep`` holds, as a layer; one pass over them a key."""
-        return self.shared(("parcels", key), lambda: self._gathered(keep))
+        if key not in self.looked_up:
+            self.looked_up[key] = self._gathered(keep)
+        return self.looked_up[key]
 
     def _gathered(self, keep: Callable[[Features], Mask]) -> Layer | None:
         if self.streamed is None:
             layer = self.layers.get("parcels")
             return layer and replace(layer, features=layer.features.where(keep(layer.features)))
         source = self.streamed
-        found = (batch.features for batch in source.batches())
-        kept = [features.where(keep(features)) for features in found]
-        nothing = source.empty()
         return Layer(
-            features=joined_features([nothing.features, *kept]),
-            batch=nothing,
+            features=source.select(keep),
+            batch=source.empty(),
             output_crs=source.output_crs,
             source=source.source,
             datum_known=source.datum_known,

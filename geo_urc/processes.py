@@ -9,7 +9,8 @@ import sys
 import threading
 import warnings
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple, TypeVar
 
@@ -73,6 +74,24 @@ def in_turn(work: Work[Result], workers: int, first: int = 0) -> Iterator[Result
     results: Iterator[Result] = _received(started)
     weakref.finalize(results, _dismiss, started)
     return results
+
+
+def mapped(workers: int) -> Callable[..., Iterator[Any]]:
+    """Return the like of ``map`` that calls a function in several processes.
+
+    Examples
+    --------
+    >>> list(mapped(2)(abs, [-1, 2, -3]))
+    [1, 2, 3]
+    """
+
+    def over(function: Callable[[Any], Any], items: Iterable[Any], /) -> Iterator[Any]:
+        def work(first: int, step: int) -> Iterator[Any]:
+            return map(function, islice(items, first, None, step))
+
+        return in_turn(work, workers)
+
+    return over
 
 
 def _received(started: list[_Worker]) -> Iterator[Any]:

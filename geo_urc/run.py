@@ -119,8 +119,9 @@ def run(
     with staged(request.out, overwrite=request.overwrite) as folder:
         wanted = [name for name in FORMATS if name in request.formats and "gpkg" in request.outputs]
         alone = request.postgis is None and set(request.outputs) == {"gpkg"}
+        parted = alone and wanted == ["parquet"] and screening.inputs.parcels.order is not None
         single = alone and wanted == ["gpkg"]
-        spool = None if single else folder / ".spool"
+        spool = None if single or parted else folder / ".spool"
         tables: dict[str, pa.Table] = {}
         if spool is not None:
             for role, plan in screening.plans.items():
@@ -137,7 +138,10 @@ def run(
                 lang=request.lang,
                 as_of=request.as_of,
             )
-        written |= _write_flat_files(folder, screening, tables, wanted, progress)
+        if parted:
+            written |= _write_parted(folder, screening, progress)
+        else:
+            written |= _write_flat_files(folder, screening, tables, wanted, progress)
         record = run_record(screening, as_of=request.as_of, written=written)
         if request.command is not None:
             record["command"] = request.command
@@ -325,21 +329,33 @@ def _write_flat_files(
     return written
 
 
-_ASIDE = pa.schema(
-    [
-        ("role", pa.string()),
-        ("file", pa.string()),
-        ("record", pa.int64()),
-        ("reason_zh", pa.string()),
-        ("reason_en", pa.string()),
-        ("content", pa.string()),
-    ]
-)
+def _write_parted(
+    folder: Path, screening: Screening, progress: Progress
+) -> dict[str, dict[str, int]]:
+    """Write the parcels as partitions like the input's, every other table as one file."""
+    from geo_urc.outputs import flat_files
+    from geo_urc.parted import screen_parts
+    from geo_urc.tables import write_table
+
+    parcels = screening.inputs.parcels.role
+    dataset = f"{parcels}.parquet"
+    screening.tell(progress, parcels)
+    written = {dataset: {parcels: screen_parts(screening, folder, dataset, progress)}}
+    for role, plan in screening.plans.items():
+        if role != parcels:
+            path = folder / f"{role}.parquet"
+            batches = screening.told_batches(progress, role)
+            written[path.name] = {
+                role: flat_files.write_parquet(path, plan.info, plan.schema, batches)
+            }
+    write_table(_rules_table(screening), folder / "rules.parquet", "rules")
+    write_table(_aside_table(screening), folder / "set_aside.parquet", "set_aside")
+    return written
 
 
 def _aside_table(screening: Screening) -> pa.Table:
-    """Return the records that were set aside, with their content."""
-    aside = [
+    """Return what was set aside of all inputs."""
+    rows = [
         {
             "role": s.role,
             "file": s.file,
@@ -350,7 +366,19 @@ def _aside_table(screening: Screening) -> pa.Table:
         }
         for s in set_aside_of(screening.inputs)
     ]
-    return pa.Table.from_pylist(aside, _ASIDE)
+    return pa.Table.from_pylist(rows, _ASIDE)
+
+
+_ASIDE = pa.schema(
+    [
+        ("role", pa.string()),
+        ("file", pa.string()),
+        ("record", pa.int64()),
+        ("reason_zh", pa.string()),
+        ("reason_en", pa.string()),
+        ("content", pa.string()),
+    ]
+)
 
 
 def _rules_table(screening: Screening) -> pa.Table:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from itertools import chain, islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +17,7 @@ from geo_urc import describe, verdicts
 from geo_urc.evaluation import Evaluation, Scene, active_leaves
 from geo_urc.facts.fact import Fact
 from geo_urc.facts.questions.walking import Roads, roads_of
-from geo_urc.inputs.table import Batch, Inputs, Layer, SourceRecord
+from geo_urc.inputs.table import Batch, Inputs, Layer, SourceRecord, SubjectSource
 from geo_urc.policy import model
 from geo_urc.policy.rulebook import Rulebook
 from geo_urc.processes import in_turn
@@ -96,6 +96,12 @@ class Concerned:
     open: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
 
+    def __add__(self, other: Concerned) -> Concerned:
+        """Return the numbers of both together."""
+        return Concerned(
+            self.matched + other.matched, self.open + other.open, self.reasons + other.reasons
+        )
+
     def add(self, more: Concerned) -> None:
         """Add the numbers of further subjects."""
         self.matched += more.matched
@@ -106,12 +112,14 @@ class Concerned:
 class Finished(NamedTuple):
     """The rows of a batch as they are written, and what they add to the counts.
 
-    ``verdicts`` holds rule → verdict → number, ``concerned`` procedural rule → numbers.
+    ``verdicts`` holds rule → verdict → number, ``concerned`` procedural rule → numbers, ``snaps``
+    role → the largest distance to a road so far.
     """
 
     rows: pa.RecordBatch
     verdicts: Mapping[str, Counter[str]]
     concerned: Mapping[str, Concerned]
+    snaps: Mapping[str, float]
 
 
 @dataclass
@@ -134,12 +142,35 @@ class Screening:
     workers: int = 1
     counts: dict[str, dict[str, Counter[str]]] = field(default_factory=dict)
     concerned: dict[str, dict[str, Concerned]] = field(default_factory=dict)
+    looked_up: dict[object, Layer | None] = field(default_factory=dict)
+    """Parcels that facts have looked at beside the subject itself."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what goes to another process: all but the parcels, which come to it in parts.
+
+        What has been prepared from the layers stays behind: prepared geometries do not survive
+        the way. What facts have looked up goes along, for there they could not.
+        """
+        inputs = replace(self.inputs, parcels=self.inputs.parcels.elsewhere())
+        return {
+            "inputs": inputs,
+            "book": self.book,
+            "strict": self.strict,
+            "counts": {},
+            "concerned": {},
+            "looked_up": self.looked_up,
+        }
 
     @cached_property
     def scene(self) -> Scene:
         """The layers and rules, shared by all batches."""
         return Scene(
-            self.book, self.inputs.layers, self.strict, self.inputs.parcels, self.inputs.rasters
+            self.book,
+            self.inputs.layers,
+            self.strict,
+            self.inputs.parcels,
+            self.inputs.rasters,
+            looked_up=self.looked_up,
         )
 
     @cached_property
@@ -166,23 +197,31 @@ class Screening:
                 )
         return plans
 
-    def batches(self, role: str) -> Iterator[pa.RecordBatch]:
+    def batches(self, role: str, part: SubjectSource | None = None) -> Iterator[pa.RecordBatch]:
         """Return the finished rows of a subject role in input order; verdicts are counted.
 
         The first batch is worked out here and at once. It builds the indexes of the layers, which
         the processes for the others then have without building them again.
+
+        Parameters
+        ----------
+        part
+            One partition of the parcels, in place of all of them; it is worked out here.
         """
         plan = self.plans[role]
         verdicts = {rule.id: Counter[str]() for rule in plan.rules}
         concerned = {rule.id: Concerned() for rule in plan.concerns}
         self.counts[role], self.concerned[role] = verdicts, concerned
-        parcels = self.inputs.parcels
-        if role == parcels.role:
-            begun = [self.finished(plan, batch) for batch in islice(parcels.batches(), 1)]
-            more = parcels.count > len(begun[0].rows) if begun else False
-            rest = in_turn(self._parcels, self.workers if more else 1, first=1)
-        else:
+        rest: Iterator[Finished]
+        if role != self.inputs.parcels.role:
             begun, rest = [self._layer(plan, role)], iter(())
+        elif part is not None:
+            begun, rest = [], self._parcels(part)
+        else:
+            parcels = self.inputs.parcels
+            begun = list(islice(self._parcels(parcels), 1))
+            more = bool(begun) and parcels.count > len(begun[0].rows)
+            rest = in_turn(partial(self._parcels, parcels), self.workers if more else 1, first=1)
 
         def in_order() -> Iterator[pa.RecordBatch]:
             for done in chain(begun, rest):
@@ -190,30 +229,41 @@ class Screening:
                     verdicts[rule].update(found)
                 for rule, numbers in done.concerned.items():
                     concerned[rule].add(numbers)
+                self.take_snaps(done.snaps)
                 yield done.rows
 
         return in_order()
 
-    def finished(self, plan: SubjectPlan, batch: Batch) -> Finished:
-        """Return the rows of a batch of parcels."""
-        done = Evaluation(batch.features, self.scene, self.inputs.parcels.datum_known)
-        return self._finished(plan, batch, done)
-
-    def _parcels(self, first: int, step: int) -> Iterator[Finished]:
-        parcels = self.inputs.parcels
-        plan = self.plans[parcels.role]
-        for batch in parcels.batches(first=first, step=step):
-            yield self.finished(plan, batch)
+    def _parcels(self, source: SubjectSource, first: int = 0, step: int = 1) -> Iterator[Finished]:
+        plan = self.plans[self.inputs.parcels.role]
+        for batch in source.batches(first=first, step=step):
+            done = Evaluation(batch.features, self.scene, self.inputs.parcels.datum_known)
+            yield self._finished(plan, batch, done)
 
     def _layer(self, plan: SubjectPlan, role: str) -> Finished:
         return self._finished(plan, self.inputs.layers[role].batch, self.scene.evaluation_of(role))
 
+    def look_up(self) -> None:
+        """Have facts look up the parcels that they need beside the subject itself.
+
+        All is asked once for no parcel at all, so that nothing here knows which facts those are.
+        """
+        parcels = self.inputs.parcels
+        nobody, plan = parcels.empty(), self.plans[parcels.role]
+        evaluation = Evaluation(nobody.features, self.scene, parcels.datum_known)
+        for column in plan.info.columns:
+            self._array(plan, column, nobody, evaluation)
+
     def told_batches(self, progress: Progress, role: str) -> Iterator[pa.RecordBatch]:
         """Return the finished rows of a subject role as a phase of a run."""
+        self.tell(progress, role)
+        return counted(self.batches(role), progress)
+
+    def tell(self, progress: Progress, role: str) -> None:
+        """Tell that the subjects of a role are screened now."""
         title = self.plans[role].info.title
         phase = Text(f"筛查{title.zh}", f"Screening: {title.en}")
         progress.phase(phase, self.inputs.count(role))
-        return counted(self.batches(role), progress)
 
     def results(self, progress: Progress = SILENT) -> Results:
         """Return the whole run in memory."""
@@ -242,14 +292,22 @@ class Screening:
         layer = self.inputs.layers.get("roads")
         return None if layer is None else roads_of(self.scene.shared, layer)
 
+    def take_snaps(self, snaps: Mapping[str, float]) -> None:
+        """Take note of how far another process had to go to a road: role → largest distance."""
+        if (roads := self.roads()) is not None:
+            for role, metres in snaps.items():
+                roads.snaps[role] = max(roads.snaps.get(role, 0.0), metres)
+
     # --- one batch ----------------------------------------------------------------------------
 
     def _finished(self, plan: SubjectPlan, batch: Batch, done: Evaluation) -> Finished:
         arrays = [self._array(plan, column, batch, done) for column in plan.info.columns]
+        roads = self.roads()
         return Finished(
             pa.RecordBatch.from_arrays(arrays, schema=plan.schema),
             {rule.id: _counted(done.outcome(rule.id)) for rule in plan.rules},
             {rule.id: _concern(done.concern(rule.id)) for rule in plan.concerns},
+            {} if roads is None else dict(roads.snaps),
         )
 
     def _array(self, plan: SubjectPlan, column: Column, batch: Batch, done: Evaluation) -> pa.Array:

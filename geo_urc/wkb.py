@@ -1,4 +1,4 @@
-"""Geometry as bytes, looked at without being parsed."""
+"""Geometry as bytes: parsed, looked at without being parsed, and made multi-parts of one."""
 
 from __future__ import annotations
 
@@ -6,11 +6,33 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+import shapely
 
 _SINGLE_KINDS = (1, 2, 3)
 _EWKB_SRID = 0x20000000
 _HEAD, _VERTEX = 13, 16
 _POLYGON_OF_ONE_RING = np.frombuffer(b"\x01\x03\0\0\0\x01\0\0\0", np.uint8)
+
+
+def parse(wkb: pa.Array) -> npt.NDArray[np.object_]:
+    """Return the geometries of a column of WKB; None where null or not to be parsed."""
+    # shapely would also take hexadecimal text, which no other reader of the bytes does.
+    hexadecimal = pc.fill_null(pc.starts_with(wkb, "0"), fill_value=False)
+    if pc.any(hexadecimal).as_py():
+        wkb = pc.if_else(hexadecimal, pa.scalar(None, wkb.type), wkb)
+    given = wkb.to_numpy(zero_copy_only=False)
+    try:
+        shapes = shapely.from_wkb(given, on_invalid="ignore")
+    except NotImplementedError:  # one arc among them, and shapely refuses the whole array
+        shapes = [_parse_one(value) for value in given]
+    return np.asarray(shapes, dtype=object)
+
+
+def _parse_one(value: bytes | None) -> shapely.Geometry | None:
+    try:
+        return shapely.from_wkb(value, on_invalid="ignore")
+    except NotImplementedError:
+        return None
 
 
 def promote(wkb: pa.Array) -> pa.Array:

@@ -15,10 +15,10 @@ import geo_urc
 
 PACKAGE = Path(geo_urc.__file__).parent
 ARROW = [
-    {"text", "safe_text"},
+    {"text", "safe_text", "offline"},
     {"errors", "progress", "resources", "results", "validation", "verdicts", "wkb"},
     {"processes"},
-    {"roles", "tables", "concerns", "database"},
+    {"roles", "tables", "concerns", "cluster", "database"},
     {"policy", "inputs"},
     {"facts"},
     {"exact"},
@@ -27,8 +27,8 @@ ARROW = [
     {"describe"},
     {"screening", "pricing"},
     {"record", "outputs", "evidence", "changes", "comparison", "command", "identity"},
-    {"wording"},
-    {"run", "stored", "explaining", "sweep", "conversion"},
+    {"wording", "parted"},
+    {"run", "stored", "explaining", "sweep", "conversion", "partitioning"},
     {"repeat"},
     {"api"},
     {"cli"},

@@ -22,6 +22,7 @@ from geo_urc.verdicts import LABELS
 if TYPE_CHECKING:
     from geo_urc.comparison import Comparison
     from geo_urc.conversion import Converted
+    from geo_urc.inputs.partitions import Manifest
     from geo_urc.inputs.table import Inputs
     from geo_urc.repeat import Repeated
     from geo_urc.results import Sweep
@@ -237,6 +238,23 @@ def converted(done: Sequence[Converted], out: Path, lang: Lang) -> None:
         )
         for note in one.notes:
             _say(Text(f"  注意：{note.zh}", f"  Note: {note.en}"), lang)
+    _console.print(str(out))
+
+
+def partitioned(done: Manifest, out: Path, lang: Lang) -> None:
+    """Print what a dataset of partitions holds."""
+    parts, bad = len(done.partitions), len(done.bad)
+    _say(
+        Text(
+            f"{done.rows} 条记录，{parts} 个分区；列 {done.order} 为输入中的序号。"
+            + (f"{bad} 条无法读取，已列入清单。" if bad else ""),
+            f"{done.rows} records in {parts} partitions; the column {done.order} holds their "
+            "places in the input." + (f" {bad} could not be read and are listed." if bad else ""),
+        ),
+        lang,
+    )
+    for note in done.notes:
+        _say(Text(f"  注意：{note.zh}", f"  Note: {note.en}"), lang)
     _console.print(str(out))
 
 

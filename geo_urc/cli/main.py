@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ try:
     from geo_urc.cli import interruption, options
     from geo_urc.cli.progress_bar import progress_bar
     from geo_urc.errors import GeoUrcError, Problem
+    from geo_urc.offline import stay_offline
     from geo_urc.safe_text import one_line, printable, without_password
     from geo_urc.text import Lang, Text
 except KeyboardInterrupt:  # so early that nothing else can answer it
@@ -22,7 +23,7 @@ except KeyboardInterrupt:  # so early that nothing else can answer it
 
 if TYPE_CHECKING:
     from geo_urc.command import Command
-    from geo_urc.inputs.table import Inputs
+    from geo_urc.inputs.table import Inputs, Over
     from geo_urc.policy import Rulebook
 
 DONE, SET_ASIDE, FAILED, INTERRUPTED = 0, 1, 2, 130
@@ -76,17 +77,20 @@ def demo(out: Path, lang: Lang, debug: bool) -> int:
 @options.as_of
 @options.crs
 @click.option(
-    "--outputs", default="gpkg,map,report", show_default=True, help="输出内容 / what to write"
+    "--outputs",
+    help="输出内容 / what to write  [default: gpkg,map,report; dask: gpkg]",
 )
-@click.option("--format", "formats", default="gpkg", show_default=True, help="gpkg,parquet,csv")
+@click.option("--format", "formats", help="gpkg,parquet,csv  [default: gpkg; dask: parquet]")
 @click.option(
     "--postgis",
     metavar="postgresql://…?table=SCHEMA.NAME",
     help="结果表另写入数据库 / also write the result tables to a database",
 )
+@options.engine
+@options.scheduler
+@options.workers
 @options.overwrite
 @options.strict
-@options.workers
 @options.shared(options.lang, options.debug)
 def screen(
     parcels: str,
@@ -97,9 +101,11 @@ def screen(
     only: str | None,
     as_of: str | None,
     crs: str,
-    outputs: str,
-    formats: str,
+    outputs: str | None,
+    formats: str | None,
     postgis: str | None,
+    engine: str,
+    scheduler: str | None,
     overwrite: bool,
     strict: bool,
     workers: int | None,
@@ -111,11 +117,12 @@ def screen(
     from geo_urc.record import anything_set_aside
     from geo_urc.run import FORMATS, OUTPUTS
 
+    on_cluster = engine == "dask"
     asked = Command(
         parcels,
         _date(as_of),
-        _among(outputs, OUTPUTS, "--outputs"),
-        _among(formats, FORMATS, "--format"),
+        _among(outputs or ("gpkg" if on_cluster else "gpkg,map,report"), OUTPUTS, "--outputs"),
+        _among(formats or ("parquet" if on_cluster else "gpkg"), FORMATS, "--format"),
         None if layers is None else str(layers),
         tuple(str(path) for path in overlays),
         settings,
@@ -125,7 +132,8 @@ def screen(
         lang,
         postgis=postgis,
     )
-    inputs = _screen(asked, out, overwrite=overwrite, workers=workers)
+    with _engine(asked, on_cluster, scheduler, workers) as (over, processes):
+        inputs = _screen(asked, out, overwrite=overwrite, over=over, workers=processes)
 
     return SET_ASIDE if anything_set_aside(inputs) else DONE
 
@@ -403,6 +411,37 @@ def datum_command(
     return SET_ASIDE if any(one.unread for one in done) else DONE
 
 
+@cli.command("partition")
+@click.argument("given", metavar="IN")
+@click.argument("out", type=click.Path(path_type=Path, file_okay=False), metavar="OUT")
+@click.option(
+    "--rows",
+    type=click.IntRange(min=1),
+    default=131_072,
+    show_default=True,
+    help="每个分区最多的记录数 / records of a partition, at most",
+)
+@click.option("--encoding", help="文字编码，如 gbk / encoding of the text")
+@options.overwrite
+@options.shared(options.lang, options.debug)
+def partition_command(
+    given: str,
+    out: Path,
+    rows: int,
+    encoding: str | None,
+    overwrite: bool,
+    lang: Lang,
+    debug: bool,
+) -> int:
+    """按空间顺序分区，供集群计算 / GeoParquet dataset in spatial order, for a cluster."""
+    from geo_urc.cli import listing
+    from geo_urc.partitioning import partition
+
+    done = partition(given, out, rows=rows, encoding=encoding, overwrite=overwrite)
+    listing.partitioned(done, out, lang)
+    return SET_ASIDE if done.bad else DONE
+
+
 @cli.group()
 def rules() -> None:
     """规则库 / the rulebook."""
@@ -505,7 +544,7 @@ def layers_template(roles: tuple[str, ...], lang: Lang, debug: bool) -> int:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit status."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    _stay_offline()
+    stay_offline()
     lang: Lang = "en" if _asks_for_english(given) else "zh"
     with interruption.answered(to_the_end=arguments is None):
         try:
@@ -560,30 +599,100 @@ def _status(arguments: list[str], lang: Lang) -> int:
         return FAILED
 
 
-def _stay_offline() -> None:
-    """Let no file send GDAL to the network: a VRT, a WFS or GML heading holds addresses.
-
-    The one way out is :mod:`geo_urc.database`, to the address of a database that the user gave.
-
-    Only GDAL is told, by a proxy of a kind that does not exist; exceptions from proxies would
-    get past it.
-    """
-    for name in ("GDAL_HTTP_PROXY", "GDAL_HTTPS_PROXY"):
-        os.environ[name] = "no-network://geo-urc-reads-files-only"
-    for name in ("no_proxy", "NO_PROXY"):
-        os.environ.pop(name, None)
-
-
 def _asks_for_english(arguments: Sequence[str]) -> bool:
     pairs = zip(arguments, [*arguments[1:], ""], strict=True)
     return any(a == "--lang=en" or (a == "--lang" and b == "en") for a, b in pairs)
 
 
-def _screen(asked: Command, out: Path, *, overwrite: bool, workers: int | None = None) -> Inputs:
+@contextmanager
+def _engine(
+    asked: Command, on_cluster: bool, scheduler: str | None, workers: int | None
+) -> Iterator[tuple[Over, int]]:
+    """Give what does the work on partitions, and how many processes of this machine there are.
+
+    A cluster is there for as long as the work takes.
+    """
+    from geo_urc.processes import default_workers, mapped
+
+    if problem := _misfit(asked, on_cluster, scheduler, workers):
+        raise GeoUrcError(problem)
+    if not on_cluster:
+        processes = default_workers() if workers is None else workers
+        yield mapped(processes), processes
+        return
+    try:
+        from geo_urc.cluster import cluster
+    except ImportError as error:
+        raise GeoUrcError(
+            Problem(
+                "--engine dask",
+                Text("没有安装 dask。", "dask is not installed."),
+                Text(
+                    "请安装附加依赖：pip install 'geo-urc[cluster]'。",
+                    "Install the extra: pip install 'geo-urc[cluster]'.",
+                ),
+            )
+        ) from error
+    with cluster(scheduler, workers or 1) as found:
+        yield found.map, 1
+
+
+def _misfit(
+    asked: Command, on_cluster: bool, scheduler: str | None, workers: int | None
+) -> Problem | None:
+    """Return what does not go together in the options of the engine and the rest."""
+    from geo_urc.inputs.partitions import are_in
+
+    if not on_cluster:
+        if scheduler is None:
+            return None
+        return Problem(
+            "--scheduler",
+            Text("只用于 --engine dask。", "is for --engine dask only."),
+            Text("请加 --engine dask。", "Add --engine dask."),
+        )
+    if (scheduler is None) == (workers is None):
+        return Problem(
+            "--engine dask",
+            Text(
+                "须给出 --scheduler 或 --workers 之一。", "needs one of --scheduler and --workers."
+            ),
+            Text(
+                "用 --scheduler tcp://主机:8786 连接集群，或用 --workers 2 在本机计算。",
+                "Name a cluster with --scheduler tcp://HOST:8786, or use this machine with "
+                "--workers 2.",
+            ),
+        )
+    if not are_in(Path(asked.parcels)):
+        return Problem(
+            asked.parcels,
+            Text("不是分区的数据集。", "is not a dataset of partitions."),
+            Text(
+                "请先运行 geo-urc partition，再对结果筛查。",
+                "Run geo-urc partition first, and screen what it makes.",
+            ),
+        )
+    if asked.outputs != ("gpkg",) or asked.formats != ("parquet",):
+        return Problem(
+            "--engine dask",
+            Text(
+                "只写 GeoParquet 结果表，不写地图、报告和其他格式。",
+                "writes tables as GeoParquet only: no map, report or other format.",
+            ),
+            Text(
+                "请用 --outputs gpkg --format parquet，或不加 --engine dask。",
+                "Use --outputs gpkg --format parquet, or leave --engine dask out.",
+            ),
+        )
+    return None
+
+
+def _screen(
+    asked: Command, out: Path, *, overwrite: bool, workers: int = 1, over: Over = map
+) -> Inputs:
     """Read, screen, write, and print the summary; return the inputs."""
     from geo_urc.cli import listing
     from geo_urc.outputs.staging import ready
-    from geo_urc.processes import default_workers
     from geo_urc.run import request_for, run
 
     start = asked.start()
@@ -593,9 +702,8 @@ def _screen(asked: Command, out: Path, *, overwrite: bool, workers: int | None =
         from geo_urc.outputs import postgis
 
         postgis.ready(asked.postgis, overwrite=overwrite)
-    workers = default_workers() if workers is None else workers
     with progress_bar(asked.lang) as progress:
-        inputs = asked.inputs(start, workers, progress)
+        inputs = asked.inputs(start, workers, progress, over)
         request = request_for(asked, out, start, overwrite=overwrite, workers=workers)
         record = run(inputs, book, request, progress)
         interruption.too_late()

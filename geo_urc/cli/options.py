@@ -12,7 +12,7 @@ import click
 # --rules --set       screen sweep check price rules
 # --as-of --strict    screen sweep price (--as-of: rules)
 # --only --crs …      screen sweep
-# --workers           screen
+# --workers --engine …  screen
 # --lang              all
 # --debug             all
 
@@ -59,11 +59,21 @@ strict = click.option(
     is_flag=True,
     help="覆盖范围和坐标基准的假定一律作资料不足 / what is only assumed gives unknown",
 )
+engine = click.option(
+    "--engine",
+    type=click.Choice(["local", "dask"]),
+    default="local",
+    show_default=True,
+    help="在本进程或 dask 集群上计算（后者须先 geo-urc partition） / where the work is done",
+)
+scheduler = click.option(
+    "--scheduler", metavar="ADDRESS", help="dask 调度器，如 tcp://10.0.0.1:8786 / of the cluster"
+)
 workers = click.option(
     "--workers",
     type=click.IntRange(min=1),
     metavar="N",
-    help="并行进程数，默认等于可用的核数 / processes, as many as there are cores by default (Linux)",
+    help="进程数，本机默认等于可用的核数 / processes, as many as there are cores by default (Linux)",
 )
 debug = click.option(
     "--debug", is_flag=True, help="出错时显示调用栈 / show the traceback of an error"

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from geo_urc.inputs import partitions
 from geo_urc.inputs.sources import (
     Records,
     Request,
@@ -39,6 +42,8 @@ def open_geoparquet(path: Path, request: Request) -> Source:
         what = Text("GeoParquet 不支持 where。", "is GeoParquet, for which where is not supported.")
         fix = Text("请先筛选，或转为 GeoPackage。", "Filter it first or use a GeoPackage.")
         raise request.fault(what, fix)
+    if partitions.are_in(path):
+        return partitions.open_partitions(path, request, open_geoparquet)
     files = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
     try:
         schemas = [pq.read_schema(file) for file in files]
@@ -56,28 +61,40 @@ def open_geoparquet(path: Path, request: Request) -> Source:
         what = Text("文件夹内各文件的列不一致。", "holds files with different columns.")
         raise request.fault(what, Text("请统一后再用。", "Make them alike first."))
 
-    def records(rows: int, columns: Sequence[str] | None) -> Iterator[Records]:
-        wanted = schema.names if columns is None else list(columns)
-        subset = pa.schema([schema.field(c) for c in wanted])
-        for file in files:
-            with pq.ParquetFile(file) as opened:
-                read = wanted if name is None else [*wanted, name]
-                for batch in opened.iter_batches(rows, columns=read):
-                    given = plain_batch([visible_nul(batch.column(c)) for c in wanted], subset)
-                    nowhere = pa.nulls(len(batch), pa.binary())
-                    wkb = nowhere if name is None else batch.column(name).cast(pa.binary())
-                    yield Records(given, wkb)
-
     crs = None if placeless else main.get("crs", _DEFAULT_CRS)
     return Source(
         path=request.path,
         driver="Parquet",
         crs=json.dumps(crs) if isinstance(crs, dict) else crs,
         schema=schema,
-        records=records,
+        records=_Files(tuple(files), schema, name),
         placeless=placeless,
         count=sum(pq.read_metadata(file).num_rows for file in files),
     )
+
+
+@dataclass(frozen=True)
+class _Files:
+    """What reads the records of files one after another; it can be sent to another process."""
+
+    files: tuple[Path, ...]
+    schema: pa.Schema
+    geometry: str | None
+
+    def __call__(self, rows: int, columns: Sequence[str] | None) -> Iterator[Records]:
+        return chain.from_iterable(self._of(file, rows, columns) for file in self.files)
+
+    def _of(self, file: Path, rows: int, columns: Sequence[str] | None) -> Iterator[Records]:
+        wanted = self.schema.names if columns is None else list(columns)
+        subset = pa.schema([self.schema.field(c) for c in wanted])
+        read = wanted if self.geometry is None else [*wanted, self.geometry]
+        with pq.ParquetFile(file, pre_buffer=False) as opened:  # else all is held at the end
+            for batch in opened.iter_batches(rows, columns=read):
+                given = plain_batch([visible_nul(batch.column(c)) for c in wanted], subset)
+                nowhere = pa.nulls(len(batch), pa.binary())
+                known = self.geometry is not None
+                wkb = batch.column(self.geometry).cast(pa.binary()) if known else nowhere
+                yield Records(given, wkb)
 
 
 def _geo(schema: pa.Schema, request: Request) -> dict[str, Any]:

@@ -29,7 +29,7 @@ def subject_ids(role: str, positions: npt.NDArray[np.int64], given: pa.StringArr
     Parameters
     ----------
     positions
-        1-based place of each record in the file.
+        1-based place of each record in the file; the first is the one with the lowest.
     given
         The user's ids as text, None if the file has no id column.
 
@@ -39,6 +39,10 @@ def subject_ids(role: str, positions: npt.NDArray[np.int64], given: pa.StringArr
     >>> ids.values.to_pylist(), ids.made_up
     (['a', 'parcels-2', 'a#2', 'a#3'], 1)
     """
+    if (positions[1:] < positions[:-1]).any():
+        order = np.argsort(positions)
+        ids = subject_ids(role, positions[order], None if given is None else given.take(order))
+        return ids._replace(values=ids.values.take(np.argsort(order)))
     if given is None:
         made = pc.binary_join_element_wise(role, pa.array(positions).cast(pa.string()), "-")
         return Ids(made, len(made), [])

@@ -105,7 +105,7 @@ def open_raster(
     if is_address(entry.path):
         what = Text("栅格不能从数据库读取。", "is a raster, which is not read from a database.")
         raise LayerError(Problem(where, what, Text("请给出栅格文件。", "Give a raster file.")))
-    path = base / entry.path
+    path = (base / entry.path).absolute()  # another process may start elsewhere
     refuse_unspeakable(path, where)
     if not path.exists():
         what = Text("文件不存在。", "does not exist.")

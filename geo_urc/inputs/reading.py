@@ -24,7 +24,7 @@ from geo_urc.inputs.settings import (
 )
 from geo_urc.inputs.sources import Request, Source, open_source
 from geo_urc.inputs.subjects import FileSubjects, open_subjects
-from geo_urc.inputs.table import Inputs, Layer, Raster
+from geo_urc.inputs.table import Inputs, Layer, Over, Raster
 from geo_urc.progress import SILENT, Progress
 from geo_urc.roles import roles
 from geo_urc.text import Text
@@ -42,6 +42,7 @@ def read_inputs(
     start: Path = Path(),
     workers: int = 1,
     progress: Progress = SILENT,
+    over: Over = map,
 ) -> Inputs:
     """Read the parcels and the layers of a run.
 
@@ -71,6 +72,8 @@ def read_inputs(
         Processes that look at the parcels.
     progress : Progress
         Is told of records as they are surveyed, and of each layer.
+    over
+        How the work on each of the parcels' partitions is done: like the built-in ``map``.
 
     Raises
     ------
@@ -98,6 +101,7 @@ def read_inputs(
             main=True,
             workers=workers,
             progress=progress,
+            over=over,
         )
     found: dict[str, Layer] = {}
     rasters: dict[str, Raster] = {}

@@ -82,6 +82,10 @@ class Source:
     """Whether it is a table without geometry: every record's is null."""
     count: int | None = None
     """How many records it should hold, where that is known beforehand; not to be relied on."""
+    order: str | None = None
+    """Of partitions: the column with each record's place, from 1, in the file they were made of."""
+    parts: tuple[Source, ...] = ()
+    """Of partitions: each by itself, ready to be read by another process; its path is absolute."""
     salvage: Callable[[Source], Source] | None = None
     """Reads the file again record by record, where that can be done."""
     keep: object = None
@@ -208,7 +212,10 @@ def _opened(given: Path, request: Request) -> Source:
         opened = open_vector(path, request, kind)
     said = (note for note in notes if note is not None)
     return replace(
-        opened, sha256=hashes(given), notes=(*opened.notes, *said), keep=(*keep, opened.keep)
+        opened,
+        sha256=opened.sha256 or hashes(given),
+        notes=(*opened.notes, *said),
+        keep=(*keep, opened.keep),
     )
 
 

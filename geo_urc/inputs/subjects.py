@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from itertools import chain
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import shapely
@@ -21,13 +24,25 @@ from geo_urc.inputs.ids import Ids, subject_ids
 from geo_urc.inputs.repair import repair_polygons
 from geo_urc.inputs.settings import LayerEntry, ParcelsEntry
 from geo_urc.inputs.sources import READ_ERRORS, Records, Source, plain_batch
-from geo_urc.inputs.survey import Survey, survey
-from geo_urc.inputs.table import Batch, Features, Geometries, Notice, SetAside, SourceRecord
-from geo_urc.inputs.wkb import common_type, dump, parse
+from geo_urc.inputs.survey import Survey, survey, survey_parts
+from geo_urc.inputs.table import (
+    Batch,
+    Features,
+    Geometries,
+    Notice,
+    Over,
+    SetAside,
+    SourceRecord,
+    joined_features,
+)
+from geo_urc.inputs.wkb import common_type, dump
 from geo_urc.progress import SILENT, Progress
 from geo_urc.roles import Role
 from geo_urc.text import Text
-from geo_urc.wkb import promote
+from geo_urc.wkb import parse, promote
+
+Ints = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 
 _NO_PLACE = Text(
     "坐标在此坐标系中没有位置（超出经纬度范围，或跨 180° 经线）。",
@@ -60,6 +75,17 @@ class FileSubjects:
     reprojection: crs.Reprojection
     findings: Survey
     ids: pa.StringArray
+    over: Over = map
+
+    @property
+    def name(self) -> str:
+        """The name of the file, without its ending."""
+        return Path(self.file.path).stem
+
+    @property
+    def order(self) -> str | None:
+        """Of partitions: the column with each record's place in the file they were made of."""
+        return self.file.order
 
     @cached_property
     def _promoted(self) -> bool:
@@ -91,6 +117,48 @@ class FileSubjects:
             what = Text("读取期间文件有变化。", "changed while it was being read.")
             fix = Text("请重新运行。", "Run again.")
             raise LayerError(Problem(self.file.path, what, fix))
+
+    def parts(self) -> Iterator[FileSubjects]:
+        """Yield each partition, with all that is known of it, so that another process can read it."""
+        unlike = self.elsewhere()
+        first = 0
+        for file, findings in zip(self.file.parts, self.findings.split(), strict=True):
+            count = findings.count - len(findings.dropped)
+            ids = self.ids.slice(first, count)
+            first += count
+            yield replace(
+                unlike,
+                file=file,
+                findings=findings,
+                ids=ids.take(np.arange(count)),  # a slice would take the whole with it
+                count=count,
+                over=map,
+            )
+
+    def elsewhere(self) -> FileSubjects:
+        """Return what another process knows of the subjects, which come to it in parts."""
+        return replace(
+            self,
+            source=replace(self.source, sha256={}),
+            notices=(),
+            set_aside=(),
+            file=replace(self.file, records=_not_here, parts=(), sha256={}, bad=(), notes=()),
+            findings=Survey(type_ids=self.findings.type_ids),
+            ids=pa.array([], pa.string()),
+            over=_not_here,
+        )
+
+    def select(self, keep: Callable[[Features], Mask]) -> Features:
+        """Return the subjects for which ``keep`` holds, in the order in which they were made.
+
+        That is the order of the file, or of the one that the partitions were made of.
+        """
+        parts = self.parts() if self.file.parts else [self]
+        found = list(self.over(partial(_selected, keep), parts))
+        features = joined_features([one.features for one in found])
+        if self.file.order is None:
+            return features
+        return features.where(np.argsort(np.concatenate([one.places for one in found])))
 
     def empty(self) -> Batch:
         """Return a batch without rows, in the right types."""
@@ -155,6 +223,35 @@ class FileSubjects:
         return (promote(wkb) if self._promoted else wkb), raw
 
 
+class _Selected(NamedTuple):
+    """Some subjects of a file, and their places in the one that its partitions were made of."""
+
+    features: Features
+    places: Ints
+
+
+def _selected(keep: Callable[[Features], Mask], subjects: FileSubjects) -> _Selected:
+    """Return the subjects for which ``keep`` holds, in the order of their file."""
+    features, places = [subjects.empty().features], [np.empty(0, np.int64)]
+    for batch in subjects.batches():
+        kept = keep(batch.features)
+        features.append(batch.features.where(kept))
+        if subjects.file.order is not None:
+            places.append(batch.columns.column(subjects.file.order).to_numpy()[kept])
+    return _Selected(joined_features(features), np.concatenate(places))
+
+
+def _not_here(*_: Any) -> NoReturn:
+    """Raise: what another process has is one partition at a time."""
+    raise LayerError(
+        Problem(
+            "parcels",
+            Text("分区计算中查找了未备好的宗地。", "were looked up while partitions are computed."),
+            Text("这是程序错误，请报告。", "This is a fault of the program: report it."),
+        )
+    )
+
+
 def open_subjects(
     file: Source,
     role: Role,
@@ -165,6 +262,7 @@ def open_subjects(
     main: bool = False,
     workers: int = 1,
     progress: Progress = SILENT,
+    over: Over = map,
 ) -> FileSubjects:
     """Survey a file and return its features as subjects.
 
@@ -180,7 +278,7 @@ def open_subjects(
     """
     where = f"{role.id} ({file.path})"
     bindings = bind(role, entry, file.schema.names, where)
-    file, found = _surveyed(file, role, bindings, entry, where, main, workers, progress)
+    file, found = _surveyed(file, role, bindings, entry, where, main, workers, progress, over)
 
     _refuse_if_nothing_is_left(found, where)
     system = evaluation_crs if file.placeless else _system(file, entry, found)
@@ -191,9 +289,7 @@ def open_subjects(
     crs.check_extent(where, plan.source, entry.datum, found.bounds)
     found.take_out(_without_place(found, plan), stays=main)
 
-    readable = np.ones(found.count + len(file.bad) + 1, bool)
-    readable[[0, *(bad.record for bad in file.bad if bad.record < len(readable))]] = False
-    positions = np.flatnonzero(readable)
+    positions = _positions(file, found)
     kept = found.kept
     given = found.given_ids.filter(pa.array(kept)) if found.given_ids is not None else None
     ids = subject_ids(role.id, positions[kept], given)
@@ -239,20 +335,42 @@ def open_subjects(
         reprojection=plan,
         findings=found,
         ids=ids.values,
+        over=over,
     )
+
+
+def _positions(file: Source, found: Survey) -> Ints:
+    """Return the place of each record, from 1, in the file, or in that of its partitions."""
+    if found.places is not None:
+        return found.places
+    readable = np.ones(found.count + len(file.bad) + 1, bool)
+    readable[[0, *(bad.record for bad in file.bad if bad.record < len(readable))]] = False
+    return np.flatnonzero(readable)
 
 
 def _surveyed(
     file: Source,
     role: Role,
-    bindings: list[Binding],
+    bindings: Sequence[Binding],
     entry: ParcelsEntry,
     where: str,
     stays: bool,
     workers: int,
     progress: Progress,
+    over: Over,
 ) -> tuple[Source, Survey]:
     """Survey a file; if it breaks off, do so again with what can be saved of it."""
+    if file.parts:
+        found = survey_parts(
+            file.parts,
+            role,
+            bindings,
+            entry.id,
+            unusable_stays=stays,
+            over=over,
+            progress=progress,
+        )
+        return file, found
     try:
         found = survey(
             file,

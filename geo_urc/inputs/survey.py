@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain, islice
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import shapely
 
+from geo_urc.errors import LayerError, Problem
 from geo_urc.inputs.fields import Binding, Tally, as_text, read_fields
+from geo_urc.inputs.partitions import refuse_if_changed
 from geo_urc.inputs.repair import check_simple, keep_kind, repair_polygons
-from geo_urc.inputs.sources import Records, Source
-from geo_urc.inputs.table import Geometries
-from geo_urc.inputs.wkb import parse
+from geo_urc.inputs.sources import READ_ERRORS, Records, Source
+from geo_urc.inputs.table import Geometries, Over
 from geo_urc.processes import in_turn
 from geo_urc.progress import SILENT, Progress
 from geo_urc.roles import Role
 from geo_urc.text import Text
+from geo_urc.wkb import parse
 
 _ROWS = 32_768
 _NOT_PARSED = Text(
@@ -66,6 +70,10 @@ class Survey:
         The user's ids as text, null where missing; None without an id column.
     tally
         Field values that could not be taken over.
+    places
+        Of partitions: the place of each record, from 1, in the file that they were made of.
+    part_counts
+        Of partitions: records read of each.
     """
 
     count: int = 0
@@ -78,6 +86,8 @@ class Survey:
     bounded: npt.NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
     given_ids: pa.StringArray | None = None
     tally: Tally = field(default_factory=Tally)
+    places: npt.NDArray[np.int64] | None = None
+    part_counts: tuple[int, ...] = ()
 
     @property
     def kept(self) -> npt.NDArray[np.bool_]:
@@ -101,6 +111,28 @@ class Survey:
     def forget_extents(self) -> None:
         """Let go of what only the checks of the coordinates needed, and of what it takes up."""
         self.bounds, self.bounded = self.bounds[:0], self.bounded[:0]
+
+    def split(self) -> Iterator[Survey]:
+        """Yield what is to be known of each partition to read it again; its rows count from 0."""
+        ends = np.cumsum(self.part_counts)
+        found = {name: _by_part(getattr(self, name), ends) for name in _BY_ROW}
+        for k, count in enumerate(self.part_counts):
+            part = Survey(count=count, type_ids=self.type_ids)
+            for name, parts in found.items():
+                setattr(part, name, parts[k])
+            yield part
+
+
+_BY_ROW = ("mended", "unusable", "dropped")
+
+
+def _by_part(found: Mapping[int, Any], ends: npt.NDArray[np.int64]) -> list[dict[int, Any]]:
+    """Return what was found by row for each run of rows, given where the runs end."""
+    parts: list[dict[int, Any]] = [{} for _ in ends]
+    rows = list(found)
+    for row, k in zip(rows, np.searchsorted(ends, rows, side="right").tolist(), strict=True):
+        parts[k][row - int(ends[k - 1] if k else 0)] = found[row]
+    return parts
 
 
 def survey(
@@ -126,7 +158,7 @@ def survey(
         Is told of records that have been looked at.
     """
     bound = list(bindings)
-    columns = [b.column for b in bound] + ([id_column] if id_column else [])
+    columns = [b.column for b in bound] + [c for c in (id_column, source.order) if c]
     needed = list(dict.fromkeys(columns))
 
     def runs(first: int, step: int) -> Iterator[Survey]:
@@ -156,7 +188,7 @@ def _told(runs: Iterable[Survey], progress: Progress) -> Iterator[Survey]:
 def joined(runs: Iterable[Survey]) -> Survey:
     """Return the surveys of runs of records that follow one another as one."""
     result = Survey()
-    bounds, rows, ids = [result.bounds], [result.bounded], []
+    bounds, rows, ids, places = [result.bounds], [result.bounded], [], []
     for run in runs:
         first = result.count
         result.mended |= {first + row: shape for row, shape in run.mended.items()}
@@ -168,10 +200,13 @@ def joined(runs: Iterable[Survey]) -> Survey:
         rows.append(np.int32(first) + run.bounded)
         if run.given_ids is not None:
             ids.append(run.given_ids)
+        if run.places is not None:
+            places.append(run.places)
         result.tally.join(run.tally)
         result.count += run.count
     result.bounds, result.bounded = np.concatenate(bounds), np.concatenate(rows)
     result.given_ids = pa.concat_arrays(ids) if ids else None
+    result.places = np.concatenate(places) if places else None
     return result
 
 
@@ -188,8 +223,64 @@ def _look_at(
     read_fields(records.columns, bound, result.tally)
     if id_column:
         result.given_ids = as_text(records.columns.column(id_column))
+    if source.order:
+        result.places = records.columns.column(source.order).to_numpy()
     result.count = len(geometry)
     return result
+
+
+def survey_parts(
+    parts: Sequence[Source],
+    role: Role,
+    bindings: Iterable[Binding],
+    id_column: str | None,
+    *,
+    unusable_stays: bool,
+    over: Over = map,
+    progress: Progress = SILENT,
+) -> Survey:
+    """Survey partitions as if they were one file.
+
+    Parameters
+    ----------
+    over
+        How it is done for each: like the built-in ``map``.
+    progress
+        Is told of records that have been looked at.
+
+    Raises
+    ------
+    LayerError
+        If a partition is damaged, or not what the manifest says it is.
+    """
+    one = partial(
+        _survey_part,
+        role=role,
+        bindings=tuple(bindings),
+        id_column=id_column,
+        unusable_stays=unusable_stays,
+    )
+    found = list(_told(over(one, parts), progress))
+    result = joined(found)
+    result.part_counts = tuple(part.count for part in found)
+    return result
+
+
+def _survey_part(
+    part: Source,
+    role: Role,
+    bindings: tuple[Binding, ...],
+    id_column: str | None,
+    unusable_stays: bool,
+) -> Survey:
+    try:
+        refuse_if_changed(part)
+        return survey(part, role, bindings, id_column, unusable_stays=unusable_stays)
+    except READ_ERRORS as error:
+        what = Text(f"文件已损坏：{error}。", f"is damaged: {error}.")
+        raise LayerError(
+            Problem(part.path, what, Text("请重新分区。", "Make it again."))
+        ) from error
 
 
 def _examine(geometry: Geometries, wkb: pa.Array, role: Role, result: Survey) -> Geometries:

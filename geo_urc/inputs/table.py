@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from geo_urc.text import Text
+
+A = TypeVar("A")
+B = TypeVar("B")
 
 Geometries = npt.NDArray[np.object_]
 """Shapely geometries in the evaluation system, two-dimensional; None where unusable."""
@@ -56,8 +59,8 @@ class Features:
         """Return a text field, all empty where the file lacks it."""
         return self.fields.get(name, np.full(len(self), None, dtype=object))
 
-    def where(self, kept: npt.NDArray[np.bool_]) -> Features:
-        """Return the features for which a mask holds, in the same order."""
+    def where(self, kept: npt.NDArray[np.bool_ | np.intp]) -> Features:
+        """Return the features for which a mask holds, in the same order, or those at places."""
         return Features(
             role=self.role,
             ids=self.ids[kept],
@@ -224,6 +227,14 @@ class Layer:
     set_aside: tuple[SetAside, ...] = ()
 
 
+class Over(Protocol):
+    """How something is done for each of many: the built-in ``map``, or its like on a cluster."""
+
+    def __call__(self, function: Callable[[A], B], items: Iterable[A], /) -> Iterable[B]:
+        """Return the results in the order of the items."""
+        ...
+
+
 class SubjectSource(Protocol):
     """Parcels: too many to hold, so they come in batches, and can be asked for again."""
 
@@ -241,12 +252,36 @@ class SubjectSource(Protocol):
     notices: tuple[Notice, ...]
     set_aside: tuple[SetAside, ...]
     datum_known: bool
+    over: Over
+    """How the work on parts is done."""
+
+    @property
+    def name(self) -> str:
+        """The name of the file, without its ending."""
+        ...
+
+    @property
+    def order(self) -> str | None:
+        """Of partitions: the column with each record's place in the file they were made of."""
+        ...
 
     def batches(self, rows: int = 32_768, first: int = 0, step: int = 1) -> Iterator[Batch]:
         """Yield subjects in input order: the batches ``first``, ``first + step`` …, all by default.
 
         A batch may be without any subject, where all its records are set aside.
         """
+        ...
+
+    def select(self, keep: Callable[[Features], npt.NDArray[np.bool_]]) -> Features:
+        """Return the subjects for which ``keep`` holds, in the order in which they were made."""
+        ...
+
+    def parts(self) -> Iterator[SubjectSource]:
+        """Yield the partitions, each for itself; nothing where there are none."""
+        ...
+
+    def elsewhere(self) -> SubjectSource:
+        """Return what another process knows of the subjects, which come to it in parts."""
         ...
 
     def empty(self) -> Batch:

@@ -2,33 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import shapely
 
 from geo_urc.inputs.table import Geometries
-
-
-def parse(wkb: pa.Array) -> Geometries:
-    """Return the geometries of a column of WKB; None where null or not to be parsed."""
-    # shapely would also take hexadecimal text, which no other reader of the bytes does.
-    hexadecimal = pc.fill_null(pc.starts_with(wkb, "0"), fill_value=False)
-    if pc.any(hexadecimal).as_py():
-        wkb = pc.if_else(hexadecimal, pa.scalar(None, wkb.type), wkb)
-    given = wkb.to_numpy(zero_copy_only=False)
-    try:
-        shapes = shapely.from_wkb(given, on_invalid="ignore")
-    except NotImplementedError:  # one arc among them, and shapely refuses the whole array
-        shapes = [_parse_one(value) for value in given]
-    return np.asarray(shapes, dtype=object)
-
-
-def _parse_one(value: bytes | None) -> shapely.Geometry | None:
-    try:
-        return shapely.from_wkb(value, on_invalid="ignore")
-    except NotImplementedError:
-        return None
 
 
 def dump(geometry: Geometries) -> pa.Array:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ import pyarrow as pa
 
 from geo_urc.results import LayerInfo
 from geo_urc.safe_text import harmless
+from geo_urc.wkb import parse
 
 _GEOPARQUET = "1.1.0"
 _KINDS = (
@@ -33,6 +35,26 @@ def write_parquet(
     """Stream one result layer into a GeoParquet 1.1 file; values and geometry bytes untouched.
 
     Returns the number of rows that the file holds.
+    """
+    return write_geoparquet(path, schema, info.one("geometry"), info.crs, batches).rows
+
+
+class Written(NamedTuple):
+    """What a GeoParquet file holds."""
+
+    rows: int
+    bbox: tuple[float, float, float, float] | None
+    """West, south, east and north edge; None without a geometry."""
+
+
+def write_geoparquet(
+    path: Path,
+    schema: pa.Schema,
+    geometry: str,
+    crs: str | None,
+    batches: Iterable[pa.RecordBatch],
+) -> Written:
+    """Stream rows into a GeoParquet 1.1 file, of which one column is WKB.
 
     Types and extent of the geometries are found on the way and written into the ``geo``
     entry at the end; coordinates are x, y whatever the axis order of the system.
@@ -41,28 +63,36 @@ def write_parquet(
     import shapely
     from pyproj import CRS
 
-    geometry = info.one("geometry")
     kinds: set[str] = set()
     box = np.array([np.inf, np.inf, -np.inf, -np.inf])
+    column: dict[str, Any] = {
+        "encoding": "WKB",
+        "geometry_types": [],
+        "crs": None if crs is None else CRS.from_user_input(crs).to_json_dict(),
+    }
+
+    def geo() -> dict[str, str]:
+        told = {"version": _GEOPARQUET, "primary_column": geometry, "columns": {geometry: column}}
+        return {"geo": json.dumps(told, ensure_ascii=False)}
+
+    schema = schema.with_metadata(geo())  # readers of a folder of files see this only
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         for batch in batches:
-            writer.write_batch(batch)
-            shapes = _shapes(batch.column(geometry).drop_null())
+            writer.write_batch(batch.cast(schema))
+            shapes = parse(batch.column(geometry))
+            shapes = shapes[~shapely.is_missing(shapes)]
             codes = np.unique(shapely.get_type_id(shapes) * 2 + shapely.has_z(shapes))
             kinds.update(_KINDS[code // 2] + " Z" * (code % 2) for code in codes)
             west, south, east, north = shapely.total_bounds(shapes)
             box[:2] = np.fmin(box[:2], (west, south))
             box[2:] = np.fmax(box[2:], (east, north))
-        column = {
-            "encoding": "WKB",
-            "geometry_types": sorted(kinds),
-            "crs": CRS.from_user_input(info.crs).to_json_dict(),
-        }
-        if np.isfinite(box).all():
+        column["geometry_types"] = sorted(kinds)
+        extended = bool(np.isfinite(box).all())
+        if extended:
             column["bbox"] = box.tolist()
-        geo = {"version": _GEOPARQUET, "primary_column": geometry, "columns": {geometry: column}}
-        writer.add_key_value_metadata({"geo": json.dumps(geo, ensure_ascii=False)})
-    return int(pq.read_metadata(path).num_rows)
+        writer.add_key_value_metadata(geo())
+    rows = int(pq.read_metadata(path).num_rows)
+    return Written(rows, tuple(box.tolist()) if extended else None)
 
 
 def write_csv(

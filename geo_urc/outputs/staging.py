@@ -25,7 +25,7 @@ _BUSY = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
 
 
 @contextmanager
-def staged(out: Path, *, overwrite: bool = False) -> Iterator[Path]:
+def staged(out: Path, *, overwrite: bool = False, mark: str = RECORD) -> Iterator[Path]:
     """Yield a folder beside `out` that becomes `out` when the block ends without an error.
 
     Parameters
@@ -33,7 +33,9 @@ def staged(out: Path, *, overwrite: bool = False) -> Iterator[Path]:
     out
         The folder to make. It may exist if it is empty.
     overwrite
-        Replace an earlier output (a folder that holds ``run.json``) at the very end.
+        Replace an earlier output at the very end.
+    mark
+        The file by which a folder is known to be one.
 
     Yields
     ------
@@ -49,7 +51,7 @@ def staged(out: Path, *, overwrite: bool = False) -> Iterator[Path]:
         the disk refuses or is full.
     """
     out = Path(out).resolve()
-    ready(out, overwrite=overwrite)
+    ready(out, overwrite=overwrite, mark=mark)
     partial = _beside(out, "partial")
     with _refusals(out):
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -57,13 +59,13 @@ def staged(out: Path, *, overwrite: bool = False) -> Iterator[Path]:
         if alone:
             _tidy(out)
         try:
-            ready(out, overwrite=overwrite)
+            ready(out, overwrite=overwrite, mark=mark)
             with _refusals(out):
                 shutil.rmtree(partial, ignore_errors=True)
                 partial.mkdir()
             with _refusals(out, *_FULL):
                 yield partial
-            ready(out, overwrite=overwrite)
+            ready(out, overwrite=overwrite, mark=mark)
             with _refusals(out):
                 _flush(partial)
                 with _undisturbed():
@@ -84,11 +86,11 @@ def recover(out: Path) -> None:
                 _tidy(out)
 
 
-def ready(out: Path, *, overwrite: bool) -> None:
+def ready(out: Path, *, overwrite: bool, mark: str = RECORD) -> None:
     """Raise an OutputError if `out` is in the way (not empty, not ours to replace) or unwritable."""
     with _refusals(out):
         _refuse_unwritable(out.absolute().parent)
-        _refuse_if_in_the_way(out, overwrite)
+        _refuse_if_in_the_way(out, overwrite, mark)
 
 
 def _refuse_unwritable(folder: Path) -> None:
@@ -98,7 +100,7 @@ def _refuse_unwritable(folder: Path) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
 
 
-def _refuse_if_in_the_way(out: Path, overwrite: bool) -> None:
+def _refuse_if_in_the_way(out: Path, overwrite: bool, mark: str) -> None:
     if not out.exists():
         return
     if not out.is_dir():
@@ -122,13 +124,13 @@ def _refuse_if_in_the_way(out: Path, overwrite: bool) -> None:
                 ),
             )
         )
-    if not (out / RECORD).is_file():
+    if not (out / mark).is_file():
         raise OutputError(
             Problem(
                 str(out),
                 Text(
-                    f"文件夹里没有 {RECORD}，不是本程序以前的结果，不予覆盖。",
-                    f"The folder holds no {RECORD}: it is not an earlier output and is kept.",
+                    f"文件夹里没有 {mark}，不是本程序以前的结果，不予覆盖。",
+                    f"The folder holds no {mark}: it is not an earlier output and is kept.",
                 ),
                 Text("请另选输出文件夹。", "Choose another output folder."),
             )
