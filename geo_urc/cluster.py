@@ -5,6 +5,7 @@ Importing this module needs the extra ``cluster``.
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
@@ -134,7 +135,11 @@ def cluster(scheduler: str | None, workers: int = 1) -> Iterator[Cluster]:
         where = f"--workers {workers}"
         with (
             LocalCluster(
-                n_workers=workers, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
+                n_workers=workers,
+                threads_per_worker=1,
+                dashboard_address=None,
+                host="127.0.0.1",
+                silence_logs=logging.CRITICAL,
             ) as local,
             Client(local) as client,
         ):

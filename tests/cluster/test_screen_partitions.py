@@ -9,6 +9,7 @@ import pickle
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import cloudpickle
@@ -182,6 +183,8 @@ def start(command_line: list[str], *arguments: object) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [*command_line, *map(str, arguments)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8",
+        # a shell has what it starts in the background ignore interruptions
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
 
 
