@@ -33,9 +33,10 @@ def main() -> None:
 
 
 def copy_gpkg(source: Path, target: Path, result: Path | None) -> None:
-    more = None
+    more, key = None, "fid"
     if result is not None:
-        _, more = read_arrow(result, layer="parcels", max_features=AT_ONCE, read_geometry=False)
+        told, more = read_arrow(result, layer="parcels", max_features=AT_ONCE, read_geometry=False)
+        key = told["fid_column"]
     with open_arrow(source, batch_size=AT_ONCE, use_pyarrow=True) as (info, reader):
         name = info["geometry_name"] or "wkb_geometry"
         write_arrow(
@@ -45,6 +46,7 @@ def copy_gpkg(source: Path, target: Path, result: Path | None) -> None:
             driver="GPKG",
             geometry_name=name,
             geometry_type=info["geometry_type"],
+            FID=key,  # a result that keeps the parcels' own fid has another name for its key
             crs=info["crs"],
         )
 
