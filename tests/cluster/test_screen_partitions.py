@@ -233,7 +233,6 @@ def test_errors_are_the_same_in_another_process():
         (("--engine", "dask"), "--scheduler"),
         (("--engine", "dask", "--scheduler", "tcp://x:1", "--workers", "2"), "--scheduler"),
         (("--scheduler", "tcp://x:1"), "--engine dask"),
-        (("--workers", "2"), "--engine dask"),
         (("--engine", "dask", "--workers", "2", "--outputs", "map"), "GeoParquet only"),
         (("--engine", "dask", "--workers", "2", "--format", "csv"), "GeoParquet only"),
     ],
