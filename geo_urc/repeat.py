@@ -89,7 +89,7 @@ def repeat(folder: Path, start: Path = Path(), progress: Progress = SILENT) -> R
     with TemporaryDirectory(prefix="geo_urc-") as place:
         again = Path(place) / "again"
         book = command.book(start)
-        inputs = command.inputs(start, progress)
+        inputs = command.inputs(start, progress=progress)
         run(inputs, book, request_for(command, again, start), progress)
         progress.phase(Text("逐项比较", "Comparing"))
         found = tuple(differences(folder, again, RECORD, _SOFTWARE))

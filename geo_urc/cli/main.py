@@ -499,6 +499,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit status."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     _stay_offline()
+    if arguments is None:  # else the process is someone else's
+        sys.meta_path.insert(0, _Light())
     lang: Lang = "en" if _asks_for_english(given) else "zh"
     with interruption.answered(to_the_end=arguments is None):
         try:
@@ -563,6 +565,17 @@ def _stay_offline() -> None:
         os.environ[name] = "no-network://geo-urc-reads-files-only"
     for name in ("no_proxy", "NO_PROXY"):
         os.environ.pop(name, None)
+
+
+class _Light:
+    """Hides pandas from pyarrow and pyogrio, which load it wherever they find it.
+
+    No command uses it, and loading it takes as long as all else that a short run loads.
+    """
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        if name in ("pandas", "geopandas"):
+            raise ModuleNotFoundError(f"{name} is not used on the command line", name=name)
 
 
 def _asks_for_english(arguments: Sequence[str]) -> bool:
