@@ -231,7 +231,7 @@ def test_a_screening_to_a_geopackage_loads_only_what_it_needs(tmp_path):
     layers.write_text(
         "".join(
             f'[layers.{role}]\npath = "{(sample / "city.gpkg").as_posix()}|layername={role}"\n'
-            for role in ("green_spaces", "underground_projects", "districts", "blue_lines")
+            for role in ("green_spaces", "underground_projects", "subcentre")
         ),
         "utf-8",
     )
