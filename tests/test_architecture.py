@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import geo_urc
+from geo_urc.resources import data_dir
 
 PACKAGE = Path(geo_urc.__file__).parent
 ARROW = [
@@ -231,6 +232,34 @@ geo_urc.screen(plot)
 print("raster", sorted({"rasterio", "exactextract"} & set(sys.modules)))
 """
     assert run_python(code).splitlines()[-1] == "raster []"
+
+
+def test_a_screening_to_a_geopackage_loads_only_what_it_needs(tmp_path):
+    """Loading pandas takes as long as all else that such a run loads."""
+    sample = data_dir() / "sample"
+    layers = tmp_path / "layers.toml"
+    layers.write_text(
+        "".join(
+            f'[layers.{role}]\npath = "{(sample / "city.gpkg").as_posix()}|layername={role}"\n'
+            for role in ("green_spaces", "underground_projects", "subcentre")
+        ),
+        "utf-8",
+    )
+    asked = ["geo-urc", "screen", str(sample / "parcels.shp"), "--layers", str(layers)]
+    asked += ["--outputs", "gpkg", "--out", str(tmp_path / "out")]
+    code = f"""
+import sys
+from geo_urc.cli.main import main
+sys.argv = {asked!r}
+try:
+    main()
+except SystemExit as end:
+    print("status", end.code)
+needless = {{"pandas", "geopandas", "folium", "jinja2", "matplotlib", "fiona", "xlsxwriter",
+            "rasterio", "exactextract", "rich.progress"}}
+print("needless", sorted(needless & set(sys.modules)))
+"""
+    assert run_python(code).splitlines()[-2:] == ["status 1", "needless []"]
 
 
 def test_the_public_names_are_there():

@@ -435,6 +435,8 @@ def partition_command(
 ) -> int:
     """按空间顺序分区，供集群计算 / GeoParquet dataset in spatial order, for a cluster."""
     from geo_urc.cli import listing
+
+    _with_pandas()
     from geo_urc.partitioning import partition
 
     done = partition(given, out, rows=rows, encoding=encoding, overwrite=overwrite)
@@ -545,6 +547,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit status."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     stay_offline()
+    if arguments is None:  # else the process is someone else's
+        sys.meta_path.insert(0, _LIGHT)
     lang: Lang = "en" if _asks_for_english(given) else "zh"
     with interruption.answered(to_the_end=arguments is None):
         try:
@@ -599,6 +603,26 @@ def _status(arguments: list[str], lang: Lang) -> int:
         return FAILED
 
 
+class _Light:
+    """Hides pandas from pyarrow and pyogrio, which load it wherever they find it.
+
+    Hardly a command uses it, and loading it takes as long as all else that a short run loads.
+    """
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        if name in ("pandas", "geopandas"):
+            raise ModuleNotFoundError(f"{name} is not used on the command line", name=name)
+
+
+_LIGHT = _Light()
+
+
+def _with_pandas() -> None:
+    """Let what needs pandas have it."""
+    if _LIGHT in sys.meta_path:
+        sys.meta_path.remove(_LIGHT)
+
+
 def _asks_for_english(arguments: Sequence[str]) -> bool:
     pairs = zip(arguments, [*arguments[1:], ""], strict=True)
     return any(a == "--lang=en" or (a == "--lang" and b == "en") for a, b in pairs)
@@ -620,6 +644,7 @@ def _engine(
         processes = default_workers() if workers is None else workers
         yield mapped(processes), processes
         return
+    _with_pandas()
     try:
         from geo_urc.cluster import cluster
     except ImportError as error:

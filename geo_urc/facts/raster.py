@@ -15,6 +15,7 @@ import shapely
 from exactextract import exact_extract
 from exactextract.feature import Feature, FeatureSource
 from exactextract.raster import RasterSource
+from exactextract.writer import PandasWriter
 
 from geo_urc.facts.areas import runs
 from geo_urc.facts.outlines import Floats, Ints
@@ -87,15 +88,15 @@ def zonal(raster: Raster, geometry: Geometries) -> Zonal:
 def _under(raster: Raster, read: ReadWindow, footprints: Geometries) -> Zonal:
     """Return the statistics of polygons in the raster's own system."""
     order = _by_block(raster, shapely.bounds(footprints))
-    table = exact_extract(
+    columns = exact_extract(
         _Cells(raster, read),
         _Footprints(footprints[order]),
         list(_STATISTICS),
-        output="pandas",
+        output=_Columns(),
         max_cells_in_memory=MOST_CELLS,
     )
     back = np.argsort(order)
-    least, most, mean, total, valid, all_ = table.to_numpy(np.float64).T[:, back]
+    least, most, mean, total, valid, all_ = columns[:, back]
     # Both counts add up the same shares, so they differ only where cells lack a value.
     gap = (all_ > valid) | _sticks_out(raster, footprints)
     width, height = _cell(raster)
@@ -103,6 +104,13 @@ def _under(raster: Raster, read: ReadWindow, footprints: Geometries) -> Zonal:
     share = np.clip(valid * width * height / shapely.area(footprints), 0.0, most_of_it)
     none = valid == 0
     return Zonal(least, most, mean, np.where(none, np.nan, total), np.where(gap, share, 1.0))
+
+
+class _Columns(PandasWriter):
+    """Gives the columns as one array, a row for each statistic, without pandas after all."""
+
+    def features(self) -> Floats:
+        return np.array(list(self.fields.values()), np.float64)
 
 
 def _cells(raster: Raster, read: ReadWindow, points: Geometries) -> Floats:
