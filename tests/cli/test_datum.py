@@ -187,16 +187,19 @@ def test_an_old_datum_and_metres_without_a_system_are_refused(urc, tmp_path):
 
 
 @pytest.mark.parametrize("ending", ["gpkg", "geojson", "fgb", "parquet", "csv"])
-def test_a_full_disk_leaves_no_half_written_file(tmp_path, ending):
-    """A limit on the size of files stands for the full disk; GDAL's GeoJSON alone says nothing."""
+@pytest.mark.parametrize("n", [3, 3000])
+def test_a_full_disk_leaves_no_half_written_file(tmp_path, ending, n):
+    """A limit on the size of files stands for the full disk; GDAL says nothing of a few GeoJSON
+    records, and nothing of FlatGeobuf.
+    """
     pytest.importorskip("resource", reason="POSIX only")
-    some = [shapely.box(116.4 + i / 1e4, 39.9, 116.40005 + i / 1e4, 39.9001) for i in range(3000)]
-    gpd.GeoDataFrame({"n": range(3000)}, geometry=some, crs=4490).to_file(tmp_path / "in.gpkg")
+    some = [shapely.box(116.4 + i / 1e4, 39.9, 116.40005 + i / 1e4, 39.9001) for i in range(n)]
+    gpd.GeoDataFrame({"n": range(n)}, geometry=some, crs=4490).to_file(tmp_path / "in.gpkg")
     script = """
 import resource, signal, sys
 from geo_urc.cli.main import main
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
 main()
 """
     command = [sys.executable, "-c", script, "datum", "in.gpkg", f"out.{ending}"]

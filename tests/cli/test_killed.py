@@ -36,8 +36,14 @@ def command(out: Path, radius_m: int) -> list[str]:
 
 
 def start(out: Path, radius_m: int) -> subprocess.Popen[bytes]:
-    quiet = subprocess.DEVNULL
-    return subprocess.Popen(command(out, radius_m), stdout=quiet, stderr=subprocess.PIPE)
+    """Start a run that can be interrupted, though a shell may have us ignore that (``pytest &``)."""
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    return subprocess.Popen(
+        command(out, radius_m),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        preexec_fn=heed if os.name == "posix" else None,
+    )
 
 
 def content(folder: Path) -> dict[str, object]:
