@@ -122,10 +122,8 @@ class Meeting:
         alone = np.bincount(row, minlength=len(area))[row] == 1
         shared[row[alone]] = shapely.area(part[alone])
         outline[row[alone]] = shapely.length(part[alone])
-        row, part = row[~alone], part[~alone]
-        for a, b in runs(row):
-            union = shapely.union_all(part[a:b])
-            shared[row[a]], outline[row[a]] = union.area, union.length
+        of, union = unions(row[~alone], part[~alone])
+        shared[of], outline[of] = shapely.area(union), shapely.length(union)
         full = shared >= area * (1 - AREA_TOLERANCE)
         return np.where(full, area, shared), outline
 
@@ -377,6 +375,25 @@ def runs(row: Ints) -> Iterator[tuple[int, int]]:
     """Yield first and one past the last place of each run of equal numbers."""
     start = np.flatnonzero(np.diff(row, prepend=-1)).tolist()
     yield from zip(start, [*start[1:], len(row)], strict=False)
+
+
+def unions(row: Ints, part: Geometries) -> tuple[Ints, Geometries]:
+    """Return each row once, and the union of its parts; rows are sorted.
+
+    Examples
+    --------
+    >>> squares = shapely.box([0, 1, 9], 0, [2, 3, 10], 1)
+    >>> of, union = unions(np.array([4, 4, 7]), squares)
+    >>> of.tolist(), shapely.area(union).tolist()
+    ([4, 7], [3.0, 1.0])
+    """
+    first = np.flatnonzero(np.diff(row, prepend=-1))
+    size = np.diff(first, append=len(row))
+    union = part[first]
+    for many in np.unique(size[size > 1]):  # those of as many parts at once
+        alike = np.flatnonzero(size == many)
+        union[alike] = shapely.union_all(part[first[alike][:, None] + np.arange(many)], axis=1)
+    return row[first], union
 
 
 def _vertices(geometry: Geometries) -> tuple[Geometries, Ints]:

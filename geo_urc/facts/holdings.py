@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from geo_urc.facts.areas import NOISE_M, reach_into, runs
+from geo_urc.facts.areas import NOISE_M, reach_into, unions
 from geo_urc.facts.outlines import Floats, Ints
 from geo_urc.inputs.table import Geometries
 
@@ -78,10 +78,9 @@ def total(met: Meeting, n: int, *, overlapping: str) -> Holding:
     area = np.bincount(met.row, np.nan_to_num(met.part_m2), n).astype(np.float64)
     boundary = np.bincount(met.row, shapely.length(met.part), n).astype(np.float64)
     if overlapping == "once":
-        for a, b in runs(met.row):
-            if b - a > 1:
-                union = shapely.union_all(met.part[a:b])
-                area[met.row[a]], boundary[met.row[a]] = union.area, union.length
+        several = np.bincount(met.row, minlength=n)[met.row] > 1
+        of, union = unions(met.row[several], met.part[several])
+        area[of], boundary[of] = shapely.area(union), shapely.length(union)
     return Holding(area, boundary)
 
 

@@ -7,6 +7,7 @@ places: what is surely ahead and what is possibly ahead of it are told apart.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -124,9 +125,10 @@ def taken(
     known = np.nan_to_num(size)
     bare = np.isnan(size)
     length = np.zeros(n) if outline_m is None else outline_m
+    met = {} if parts is None else _met(holder, parts)
     for a, b in runs(holder):
         here = slice(a, b)
-        shape = None if parts is None else _Overlapping(parts[here])
+        shape = None if parts is None else _Overlapping(parts[here], met, a)
         surely = _Ahead(line.last[here], known[here], length[here], shape)
         possibly = _Ahead(line.first[here], known[here], bare[here].astype(float), shape)
         sure = np.searchsorted(surely.place, line.before[here], side="left")
@@ -144,15 +146,22 @@ def taken(
     return got
 
 
+def _met(holder: Ints, parts: Geometries) -> dict[int, Ints]:
+    """Return, for each footprint that touches others of its holder, which those are."""
+    a, b = shapely.STRtree(parts).query(parts, predicate="intersects")
+    other = (holder[a] == holder[b]) & (a != b)
+    order = np.lexsort((b[other], a[other]))
+    a, b = a[other][order], b[other][order]
+    return {int(a[i]): b[i:j] for i, j in runs(a)}
+
+
 class _Overlapping:
     """Footprints of one holder and which of them overlap."""
 
-    def __init__(self, parts: Geometries) -> None:
+    def __init__(self, parts: Geometries, met: Mapping[int, Ints], first: int) -> None:
         self.parts = parts
-        a, b = shapely.STRtree(parts).query(parts, predicate="intersects")
-        order = np.lexsort((b, a))
-        a, b = a[order], b[order]
-        self.others = {int(a[i]): b[i:j][b[i:j] != a[i]] for i, j in runs(a) if j - i > 1}
+        here = (k for k in range(len(parts)) if first + k in met)
+        self.others = {k: met[first + k] - first for k in here}
         self.known: dict[tuple[int, bytes], float] = {}
         """Member and which others are counted → how much is new: mostly the order is one."""
 

@@ -14,7 +14,7 @@ import pyproj
 from geo_urc.errors import CrsError, Problem
 from geo_urc.inputs.control import wording
 from geo_urc.inputs.control.judging import FEWEST_PAIRS, judge, too_few
-from geo_urc.inputs.control.outlines import Outlines, judge_outlines, outlines_of
+from geo_urc.inputs.control.outlines import Outlines, judge_outlines, outlines_of, spots
 from geo_urc.inputs.control.places import NOWHERE, Places, control_kind, control_points, places_of
 from geo_urc.inputs.datum import Datum, shift
 from geo_urc.inputs.extent import candidates
@@ -82,6 +82,11 @@ class Placed:
         """The points on its edges, on each datum; they are asked for beside every other layer."""
         edges = self.outlines
         return {} if edges is None else self.tried(edges.lon, edges.lat)
+
+    @cached_property
+    def spots(self) -> dict[str, np.ndarray]:
+        """The same in metres, for comparison with edges."""
+        return spots(self.tried_outlines)
 
     def _degrees(self, x: Numbers, y: Numbers) -> tuple[Numbers, Numbers]:
         return conversion(self.plane, geographic(self.plane)).transform(x, y)
@@ -198,7 +203,9 @@ def _against_layers(
 def _by_outline(one: Placed, other: Placed) -> Control | None:
     if other.outlines is None or one.outlines is None:
         return None
-    return judge_outlines(one.tried_outlines, other.outlines, one.declared, other.source.role)
+    return judge_outlines(
+        one.tried_outlines, one.spots, other.outlines, one.declared, other.source.role
+    )
 
 
 def _disagreement(one: Placed, other: Placed) -> Control | None:

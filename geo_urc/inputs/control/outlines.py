@@ -113,8 +113,17 @@ def _edges(shapes: np.ndarray, to_degrees: ToDegrees) -> Numbers:
     return np.column_stack([lon[start], lat[start], lon[start + 1], lat[start + 1]])
 
 
+def spots(tried: Mapping[str, tuple[Numbers, Numbers]]) -> dict[str, np.ndarray]:
+    """Return the edge points on each datum in metres around the middle of the city."""
+    return {name: shapely.points(np.column_stack(place) * _SCALE) for name, place in tried.items()}
+
+
 def judge_outlines(
-    tried: Mapping[str, tuple[Numbers, Numbers]], theirs: Outlines, declared: str, against: str
+    tried: Mapping[str, tuple[Numbers, Numbers]],
+    points: Mapping[str, np.ndarray],
+    theirs: Outlines,
+    declared: str,
+    against: str,
 ) -> Control | None:
     """Return the datum under which a layer's edges lie on those of another that fits.
 
@@ -122,6 +131,8 @@ def judge_outlines(
     ----------
     tried
         What the coordinates might be on → longitudes and latitudes of the edge points, if so.
+    points
+        The same as :func:`spots`.
     theirs
         The other layer.
     declared
@@ -135,10 +146,7 @@ def judge_outlines(
         ``fits`` or ``looks_like``; None where it cannot be told. Shift and spread are taken
         between the edge points under the datum found and as declared.
     """
-    points = {
-        name: shapely.points(np.column_stack(place) * _SCALE) for name, place in tried.items()
-    }
-    on_edge = {name: _near(theirs.tree, spots, NEAR_EDGE_M) for name, spots in points.items()}
+    on_edge = {name: _near(theirs.tree, there, NEAR_EDGE_M) for name, there in points.items()}
     best, *others = sorted(on_edge, key=lambda name: -len(on_edge[name]))
     rows = on_edge[best]
     if len(rows) < FEWEST_ON_EDGE:
