@@ -143,6 +143,23 @@ class Evaluation:
         return self.once("rings", lambda: outlines(self.features.geometry))
 
     @property
+    def area_m2(self) -> Floats:
+        """Area of each subject; NaN without a usable geometry."""
+        return self.once("area", lambda: shapely.area(self.features.geometry))
+
+    @property
+    def centroids(self) -> Floats:
+        """Centroid of each subject, a row each of x and y; NaN without a usable geometry."""
+
+        def build() -> Floats:
+            xy = np.full((len(self), 2), np.nan)
+            middle = shapely.centroid(self.features.geometry[self.placed])
+            xy[self.placed] = shapely.get_coordinates(middle)
+            return xy
+
+        return self.once("centroids", build)
+
+    @property
     def placed(self) -> Mask:
         """Subjects with a usable geometry."""
         return self.once("placed", lambda: ~shapely.is_missing(self.features.geometry))

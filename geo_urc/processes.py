@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -60,6 +61,8 @@ def in_turn(work: Work[Result], workers: int, first: int = 0) -> Iterator[Result
     """
     if workers < 2 or sys.platform != "linux":
         return work(first, 1)
+    gc.collect()
+    gc.freeze()  # what is there is nobody's garbage: else looking for some would copy its pages
     started: list[_Worker] = []
     for turn in range(workers):
         ours, theirs = multiprocessing.Pipe()
@@ -71,6 +74,7 @@ def in_turn(work: Work[Result], workers: int, first: int = 0) -> Iterator[Result
             process.start()
         theirs.close()
         started.append(_Worker(process, ours))
+    gc.unfreeze()
     results: Iterator[Result] = _received(started)
     weakref.finalize(results, _dismiss, started)
     return results

@@ -60,8 +60,8 @@ class Meeting:
 
     Attributes
     ----------
-    areas, geometry
-        Areas and subjects.
+    areas, geometry, area
+        Areas, subjects, and the area of each of these.
     row, piece
         Pairs that touch or share area, sorted by subject.
     whole
@@ -70,14 +70,10 @@ class Meeting:
 
     areas: Areas
     geometry: Geometries
+    area: Floats
     row: Ints
     piece: Ints
     whole: npt.NDArray[np.bool_]
-
-    @cached_property
-    def area(self) -> Floats:
-        """Area of each subject."""
-        return shapely.area(self.geometry)
 
     @cached_property
     def parts(self) -> Geometries:
@@ -291,8 +287,15 @@ class Areas:
     def __len__(self) -> int:
         return len(self.usable)
 
-    def meet(self, geometry: Geometries) -> Meeting:
-        """Return how subjects meet the areas, for all that may be asked of it."""
+    def meet(self, geometry: Geometries, area: Floats | None = None) -> Meeting:
+        """Return how subjects meet the areas, for all that may be asked of it.
+
+        Parameters
+        ----------
+        area
+            Area of each subject, if it is at hand.
+        """
+        area = shapely.area(geometry) if area is None else area
         row, piece = self.tree.query(geometry)
         order = np.lexsort((piece, row))
         row, piece = row[order], piece[order]
@@ -305,7 +308,7 @@ class Areas:
         keep[open_[met]] = True
         open_ = open_[met]
         whole[open_] = shapely.covers(self.pieces[piece[open_]], geometry[row[open_]])
-        return Meeting(self, geometry, row[keep], piece[keep], whole[keep])
+        return Meeting(self, geometry, area, row[keep], piece[keep], whole[keep])
 
     def overlaps(self, geometry: Geometries) -> Overlaps:
         """Return the exact shared area of each subject with each feature."""

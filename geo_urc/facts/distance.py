@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from geo_urc.facts.outlines import Floats, Ints, Outlines
+from geo_urc.facts.outlines import Floats, Ints, Outlines, no_outlines
 from geo_urc.inputs.table import Geometries
 
 NEIGHBOURS = 4
@@ -92,6 +92,40 @@ def nearest(geometry: Geometries, rings: Outlines, centres: Centres) -> Nearest:
         feature[left[pairs[0][first]]] = pairs[1][first]
     known = feature >= 0
     feature[known] = centres.feature[feature[known]]
+    return Nearest(distance, feature)
+
+
+def nearest_to_points(xy: Floats, centres: Centres) -> Nearest:
+    """Return the distance from each point to the nearest centre.
+
+    Parameters
+    ----------
+    xy
+        A row each of x and y; NaN for a missing point.
+    centres
+        What to measure to.
+
+    Returns
+    -------
+    Nearest
+        As of :func:`nearest`.
+
+    Examples
+    --------
+    >>> stations = Centres(np.array([shapely.Point(3, 4), shapely.Point(0, 5)], dtype=object))
+    >>> nearest_to_points(np.array([[0.0, 0.0], [0.0, 4.0], [np.nan, 0.0]]), stations)
+    Nearest(distance_m=array([ 5.,  1., nan]), feature=array([ 0,  1, -1]))
+    """
+    distance, feature = np.full(len(xy), np.nan), np.full(len(xy), -1)
+    placed = np.flatnonzero(np.isfinite(xy).all(axis=1))
+    if not len(placed) or not len(centres):
+        return Nearest(distance, feature)
+    far, near = centres.kd.query(xy[placed], k=[1, 2])
+    distance[placed] = far[:, 0]
+    feature[placed] = centres.feature[near[:, 0]]
+    tied = placed[far[:, 0] == far[:, 1]]
+    points = np.asarray(shapely.points(xy[tied]), dtype=object)
+    feature[tied] = nearest(points, no_outlines(len(tied)), centres).feature
     return Nearest(distance, feature)
 
 

@@ -69,7 +69,7 @@ class Zones:
         pairs = met.without(alone).overlaps()
         if not len(pairs.row):
             return Zoned(zone, share, pairs.row, pairs.feature, leaves)
-        whole = np.where(shapely.area(geometry) == 0, 1.0, shapely.area(geometry))
+        whole = np.where(met.area == 0, 1.0, met.area)
         order = np.lexsort((pairs.feature, -pairs.size, pairs.row))
         first = np.zeros(len(order), bool)
         first[np.unique(pairs.row[order], return_index=True)[1]] = True

@@ -37,6 +37,14 @@ class Context(Protocol):
         """Outlines of the subjects."""
 
     @property
+    def area_m2(self) -> Floats:
+        """Area of each subject; NaN without a usable geometry."""
+
+    @property
+    def centroids(self) -> Floats:
+        """Centroid of each subject, a row each of x and y; NaN without a usable geometry."""
+
+    @property
     def placed(self) -> Mask:
         """Subjects with a usable geometry."""
 

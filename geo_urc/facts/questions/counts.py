@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import shapely
 
 from geo_urc.facts.distance import Centres
 from geo_urc.facts.fact import Bound, Fact
@@ -23,10 +22,7 @@ def count_within(ctx: Context, *, layer: str, radius_m: float) -> Fact:
         return found
     features = found.features
     centres = ctx.shared(("centres", features.role), lambda: Centres(features.geometry))
-    middle = np.full((len(ctx), 2), np.nan)
-    middle[ctx.placed] = shapely.get_coordinates(
-        shapely.centroid(ctx.features.geometry[ctx.placed])
-    )
+    middle = ctx.centroids
 
     def counted(rows: np.ndarray, metres: float) -> Floats:
         return centres.kd.query_ball_point(middle[rows], metres, return_length=True).astype(float)

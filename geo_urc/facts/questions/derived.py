@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import shapely
 
 from geo_urc.facts import formula
 from geo_urc.facts.fact import Alternatives, Bound, Fact, Mask, absent, is_empty
@@ -24,7 +23,7 @@ from geo_urc.facts.questions.asking import (
 @question("area")
 def own_area(ctx: Context) -> Fact:
     """Answer with the subject's own area in m², exact."""
-    value = np.where(ctx.placed, shapely.area(ctx.features.geometry), np.nan)
+    value = np.where(ctx.placed, ctx.area_m2, np.nan)
     return Fact(value, missing=unplaced(ctx))
 
 

@@ -7,7 +7,6 @@ import shapely
 
 from geo_urc.facts import circles, distance, holdings
 from geo_urc.facts.fact import Bound, Fact, absent, is_empty
-from geo_urc.facts.outlines import no_outlines
 from geo_urc.facts.questions.asking import (
     Context,
     band_m,
@@ -33,8 +32,7 @@ def distance_to(ctx: Context, *, layer: str, start: str = "edge") -> Fact:
         return found
     centres = _centres(ctx, found)
     if start == "centroid":
-        middle = shapely.centroid(ctx.features.geometry)
-        near = distance.nearest(middle, no_outlines(len(ctx)), centres)
+        near = distance.nearest_to_points(ctx.centroids, centres)
     else:
         near = _nearest(ctx, found, centres)
     value = np.where(ctx.placed & (near.feature < 0), np.inf, near.distance_m)
@@ -58,7 +56,7 @@ def share_within(ctx: Context, *, layer: str, radius_m: float) -> Fact:
     got = circles.share_within(
         ctx.features.geometry, ctx.rings, centres, _nearest(ctx, found, centres), radius_m
     )
-    size = shapely.area(ctx.features.geometry)
+    size = ctx.area_m2
     band = divided(band_m(ctx, found) * got.boundary_m, size)
     short = ctx.room_m(found) < radius_m
     share = np.where(ctx.placed, np.nan_to_num(got.share), np.nan)

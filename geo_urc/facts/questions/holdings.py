@@ -35,7 +35,7 @@ def held(ctx: Context, *, layer: str, overlapping: str) -> Fact:
         return Fact(found.value, missing=found.missing, parts={"area_m2": found})
     met = overlaid(ctx, ctx.features, found.features)
     got = holdings.total(met, len(ctx), overlapping=overlapping)
-    size = shapely.area(ctx.features.geometry)
+    size = ctx.area_m2
 
     def answer(value: Floats, accuracy: Floats) -> Fact:
         value = np.where(ctx.placed, value, np.nan)
