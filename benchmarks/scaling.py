@@ -21,9 +21,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from city import make_city
-from compare import HERE, Cost, run
+from processes import Cost, run
 
-GEO_URC = ("-c", "from geo_urc.cli.main import main; main()")
+HERE = Path(__file__).parent
+GEO_URC = (sys.executable, "-c", "from geo_urc.cli.main import main; main()")
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -95,24 +96,25 @@ def main() -> None:
     asked = options.parse_args()
 
     city = asked.out / f"city-{asked.parcels}-{asked.seed}"
-    if not (city / "LAYERS.toml").exists():
-        make_city(city, asked.parcels, asked.seed)
+    layers = city / "all-gpkg.toml"
+    if not layers.exists():
+        make_city(city, asked.parcels, asked.seed, formats=("gpkg",))
     parts = asked.out / "parts"
-    made = run(*GEO_URC, "partition", city / "parcels.gpkg", parts,
-               "--rows", str(asked.rows), "--overwrite")  # fmt: skip
+    made = run([*GEO_URC, "partition", city / "parcels.gpkg", parts,
+                "--rows", str(asked.rows), "--overwrite"])  # fmt: skip
     rules = ("--only", asked.only) if asked.only else ()
-    screen = (*GEO_URC, "screen", parts, "--layers", city / "LAYERS.toml",
+    screen = (*GEO_URC, "screen", parts, "--layers", layers,
               "--as-of", "2026-11-23", *rules, "--overwrite", "--out")  # fmt: skip
     tables = ("--outputs", "gpkg", "--format", "parquet")
     here = asked.out / "here"
     print(f"{asked.parcels} parcels in partitions of {asked.rows}")
     told("partition", made)
-    told("one process", first := run(*screen, here, *tables))
+    told("one process", first := run([*screen, here, "--workers", "1", *tables]))
     for workers in (int(n) for n in asked.workers.split(",")):
         there = asked.out / f"dask-{workers}"
         with cluster(asked.out, workers) as (address, processes):
             before = [one.cpu_s() for one in processes]
-            cost = run(*screen, there, "--engine", "dask", "--scheduler", address)
+            cost = run([*screen, there, "--engine", "dask", "--scheduler", address])
             spent = [one.cpu_s() - b for one, b in zip(processes, before, strict=True)]
             peaks = [one.peak_mb() for one in processes]
         told(f"dask, {workers} workers", cost, first)

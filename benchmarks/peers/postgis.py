@@ -1,6 +1,6 @@
 """PostGIS: python postgis.py CITY OUT FORMAT, with POSTGRES_URI set to an empty database.
 
-Tables go in and come out as Arrow over PostgreSQL's binary COPY, which measured faster than ogr2ogr.
+Tables go in and come out as Arrow over PostgreSQL's binary COPY.
 """
 
 from phases import LAYERS, PHASES  # isort: skip
