@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import multiprocessing
 import os
@@ -11,9 +12,12 @@ import threading
 import warnings
 import weakref
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from itertools import islice
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple, TypeVar
+
+import pyarrow as pa
 
 from geo_urc.errors import GeoUrcError, Problem
 from geo_urc.text import Text
@@ -61,7 +65,7 @@ def in_turn(work: Work[Result], workers: int, first: int = 0) -> Iterator[Result
     """
     if workers < 2 or sys.platform != "linux":
         return work(first, 1)
-    gc.collect()
+    _give_back_what_is_free()
     gc.freeze()  # what is there is nobody's garbage: else looking for some would copy its pages
     started: list[_Worker] = []
     for turn in range(workers):
@@ -78,6 +82,14 @@ def in_turn(work: Work[Result], workers: int, first: int = 0) -> Iterator[Result
     results: Iterator[Result] = _received(started)
     weakref.finalize(results, _dismiss, started)
     return results
+
+
+def _give_back_what_is_free() -> None:
+    """Return free memory to the system, or each process comes to hold its own copy of it."""
+    gc.collect()
+    pa.default_memory_pool().release_unused()
+    with suppress(AttributeError, OSError):  # of glibc; others do so by themselves
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def mapped(workers: int) -> Callable[..., Iterator[Any]]:
