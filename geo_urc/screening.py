@@ -219,9 +219,10 @@ class Screening:
             begun, rest = [], self._parcels(part)
         else:
             parcels = self.inputs.parcels
-            begun = list(islice(self._parcels(parcels), 1))
-            more = bool(begun) and parcels.count > len(begun[0].rows)
-            rest = in_turn(partial(self._parcels, parcels), self.workers if more else 1, first=1)
+            here = self._parcels(parcels)
+            begun = list(islice(here, 1))
+            more = self.workers > 1 and bool(begun) and parcels.count > len(begun[0].rows)
+            rest = in_turn(partial(self._parcels, parcels), self.workers, first=1) if more else here
 
         def in_order() -> Iterator[pa.RecordBatch]:
             for done in chain(begun, rest):

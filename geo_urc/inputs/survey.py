@@ -166,11 +166,12 @@ def survey(
             if number >= first and (number - first) % step == 0:
                 yield _look_at(records, source, role, bound, id_column)
 
-    result = joined(islice(runs(0, 1), 1))
-    progress.done(result.count)
-    if result.count == _ROWS:
-        more = in_turn(runs, workers, first=1)
-        result = joined(chain([result], _told(more, progress)))
+    here = runs(0, 1)
+    begun = list(islice(here, 1))
+    # A run that is not full says nothing of what follows: a file may be read in pieces.
+    long = workers > 1 and bool(begun) and begun[0].count == _ROWS
+    rest = in_turn(runs, workers, first=1) if long else here
+    result = joined(_told(chain(begun, rest), progress))
     if id_column and result.given_ids is None:
         result.given_ids = pa.array([], pa.string())
     if not unusable_stays:

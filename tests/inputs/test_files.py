@@ -301,3 +301,20 @@ def test_real_stations(real, parcels):
     assert sorted(str(s.content)[:13] for s in layer.set_aside) == ['{"attributes"'] * 2
     assert "西直门" in layer.features.names.tolist()
     assert any("EPSG:4326" in n.text.en for n in layer.notices)
+
+
+def test_a_folder_of_several_files_is_read_whole(tmp_path):
+    """Each file comes as a run of its own, and a short run is not the last."""
+    for k in range(3):
+        x = 448_000.0 + 100.0 * k + 10.0 * np.arange(2 + k)
+        plots = gpd.GeoDataFrame(
+            {"code": [f"{k}-{i}" for i in range(2 + k)]},
+            geometry=shapely.box(x, 4_418_000.0, x + 5.0, 4_418_005.0),
+            crs=4548,
+        )
+        plots.to_parquet(tmp_path / f"{k}.parquet")
+    for workers in (1, 2):
+        subjects = read_inputs(tmp_path, workers=workers).parcels
+        assert subjects.count == 2 + 3 + 4
+        codes = [c for b in subjects.batches() for c in b.columns.column("code").to_pylist()]
+        assert codes == ["0-0", "0-1", "1-0", "1-1", "1-2", "2-0", "2-1", "2-2", "2-3"]
