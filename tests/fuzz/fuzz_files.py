@@ -64,63 +64,7 @@ path = "dem.tif"
 [rules]
 "T08a.radius_m" = 800
 """
-OVERLAY = """
-[parameters]
-"T08a.radius_m" = 1000
-
-[facts.green_share]
-question = "share_in"
-arguments = { layer = "green_spaces" }
-unit = "share"
-title_zh = "绿地内占比"
-title_en = "Share inside green space"
-
-[measure]
-id = "X01"
-document = "toolbox-1.0"
-number = "0"
-heading = "试行"
-title_zh = "试行：近站临水而少绿"
-title_en = "Trial: by a station, in the blue line, little green"
-policy_class = "探索研究"
-checked_on = 2026-11-23
-
-[[rules]]
-id = "X01"
-assess = "spatial"
-subject = "parcels"
-title_zh = "近站临水而少绿"
-title_en = "By a station, in the blue line, little green"
-explanation_zh = "站点 300 米内，或蓝线内且绿地不过两成。"
-explanation_en = "Within 300 m of a station, or inside the blue line with at most a fifth green."
-headline = "near"
-
-[rules.parameters.near_m]
-value = 300
-unit = "m"
-basis = "reading"
-title_zh = "近"
-title_en = "Near"
-source_zh = "试行"
-source_en = "Trial"
-
-[rules.parameters.most_green]
-value = 0.2
-unit = "share"
-basis = "reading"
-title_zh = "绿地占比上限"
-title_en = "Most green"
-source_zh = "试行"
-source_en = "Trial"
-
-[[rules.test.any]]
-id = "near"
-fact = "rail_distance_m"
-at_most = "near_m"
-[[rules.test.any]]
-all = [{ inside = "blue_depth_m" }, { id = "green", fact = "green_share", at_most = "most_green" }]
-unless = [{ id = "in_hub", inside = "hub_depth_m" }]
-"""
+OVERLAY = Path(__file__).parents[1].joinpath("policy", "X01.toml").read_text("utf-8")
 TOKENS = (
     b"\0", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\0\0\0\0\0\0\xf8\x7f", b"\xef\xbb\xbf",
     b"NaN", b"Infinity", b"-1e999", b"null", b"[]", b"{}", b'""', b"\\ud800", b"\\u0000", b"\xed\xa0\x80",
