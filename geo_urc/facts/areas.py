@@ -6,7 +6,6 @@ every vertex. A piece that fills its whole cell answers by its box alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -15,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from geo_urc.facts.outlines import Floats, Ints, ranges
+from geo_urc.facts.outlines import Floats, Ints, Outlines, outlines, ranges, runs
+from geo_urc.facts.overlap import Shared, shared_ground
 from geo_urc.inputs.table import Geometries
 
 PIECE_VERTICES = 64
@@ -76,10 +76,16 @@ class Meeting:
     whole: npt.NDArray[np.bool_]
 
     @cached_property
-    def parts(self) -> Geometries:
-        """What each pair shares, for the pairs whose piece does not hold the whole subject."""
-        row, piece = self.row[~self.whole], self.piece[~self.whole]
-        return shapely.intersection(self.geometry[row], self.areas.pieces[piece])
+    def shared(self) -> Shared:
+        """What each pair shares; nothing if the subject has no area."""
+        size, outline = np.zeros(len(self.row)), np.zeros(len(self.row))
+        size[self.whole] = self.area[self.row[self.whole]]
+        cut = np.flatnonzero(~self.whole & (self.area[self.row] > 0))
+        subjects, row = np.unique(self.row[cut], return_inverse=True)
+        size[cut], outline[cut] = shared_ground(
+            outlines(self.geometry[subjects]), self.areas.rings, row, self.piece[cut]
+        )
+        return Shared(size, outline)
 
     def without(self, pairs: npt.NDArray[np.bool_]) -> Meeting:
         """Return the same subjects with fewer pairs."""
@@ -94,9 +100,7 @@ class Meeting:
         """
         area, row = self.area, self.row
         width = np.int64(len(self.areas.geometry))
-        size = np.where(self.whole, area[row], 0.0)
-        size[~self.whole] = shapely.area(self.parts)
-        size[area[row] == 0] = 1.0
+        size = np.where(area[row] == 0, 1.0, self.shared.area_m2)
 
         shared = size > 0
         key = row[shared] * width + self.areas.owner[self.piece[shared]]
@@ -109,16 +113,16 @@ class Meeting:
 
     def union_overlap(self) -> tuple[Floats, Floats]:
         """Return area and outline of each subject's overlap with all features together."""
-        row, whole, area = self.row, self.whole, self.area
+        row, area = self.row, self.area
         shared, outline = np.zeros(len(area)), np.zeros(len(area))
-        held = np.unique(row[whole])
+        held = np.unique(row[self.whole])
         shared[held], outline[held] = area[held], shapely.length(self.geometry[held])
-        rest = ~np.isin(row[~whole], held)
-        row, part = row[~whole][rest], self.parts[rest]
-        alone = np.bincount(row, minlength=len(area))[row] == 1
-        shared[row[alone]] = shapely.area(part[alone])
-        outline[row[alone]] = shapely.length(part[alone])
-        of, union = unions(row[~alone], part[~alone])
+        rest = ~np.isin(row, held)
+        once = rest & (np.bincount(row, minlength=len(area))[row] == 1)
+        shared[row[once]] = self.shared.area_m2[once]
+        outline[row[once]] = self.shared.outline_m[once]
+        row, piece = row[rest & ~once], self.piece[rest & ~once]
+        of, union = unions(row, shapely.intersection(self.geometry[row], self.areas.pieces[piece]))
         shared[of], outline[of] = shapely.area(union), shapely.length(union)
         full = shared >= area * (1 - AREA_TOLERANCE)
         return np.where(full, area, shared), outline
@@ -284,6 +288,11 @@ class Areas:
         runs = shapely.linestrings(xy[again], indices=np.cumsum(starts) - 1)
         return shapely.STRtree(np.atleast_1d(np.asarray(runs, dtype=object)))
 
+    @cached_property
+    def rings(self) -> Outlines:
+        """The outlines of the pieces."""
+        return outlines(self.pieces)
+
     def __len__(self) -> int:
         return len(self.usable)
 
@@ -372,12 +381,6 @@ class Areas:
         shapely.prepare(merged)
         shapely.prepare(edges)
         return merged[which], edges[which]
-
-
-def runs(row: Ints) -> Iterator[tuple[int, int]]:
-    """Yield first and one past the last place of each run of equal numbers."""
-    start = np.flatnonzero(np.diff(row, prepend=-1)).tolist()
-    yield from zip(start, [*start[1:], len(row)], strict=False)
 
 
 def unions(row: Ints, part: Geometries) -> tuple[Ints, Geometries]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -134,3 +135,9 @@ def ranges(first: Ints, size: Ints) -> Ints:
     """Return the numbers ``first[i] … first[i] + size[i] − 1`` of all i, end to end."""
     skipped = np.cumsum(size) - size
     return np.arange(size.sum()) + np.repeat(first - skipped, size)
+
+
+def runs(row: Ints) -> Iterator[tuple[int, int]]:
+    """Yield first and one past the last place of each run of equal numbers."""
+    start = np.flatnonzero(np.diff(row, prepend=-1)).tolist()
+    yield from zip(start, [*start[1:], len(row)], strict=False)

@@ -17,8 +17,7 @@ from exactextract.feature import Feature, FeatureSource
 from exactextract.raster import RasterSource
 from exactextract.writer import PandasWriter
 
-from geo_urc.facts.areas import runs
-from geo_urc.facts.outlines import Floats, Ints
+from geo_urc.facts.outlines import Floats, Ints, runs
 from geo_urc.inputs.table import Geometries, Raster, ReadWindow
 
 MOST_CELLS = 4_000_000

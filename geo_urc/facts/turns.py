@@ -14,8 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from geo_urc.facts.areas import runs
-from geo_urc.facts.outlines import Floats, Ints
+from geo_urc.facts.outlines import Floats, Ints, runs
 from geo_urc.inputs.table import Geometries
 
 LAST_STAGE = 2

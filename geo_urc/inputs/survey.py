@@ -17,8 +17,9 @@ from geo_urc.errors import LayerError, Problem
 from geo_urc.inputs.fields import Binding, Tally, as_text, read_fields
 from geo_urc.inputs.partitions import refuse_if_changed
 from geo_urc.inputs.repair import check_simple, keep_kind, repair_polygons
+from geo_urc.inputs.sound import sound_outlines
 from geo_urc.inputs.sources import READ_ERRORS, Records, Source
-from geo_urc.inputs.table import Geometries, Over
+from geo_urc.inputs.table import Over
 from geo_urc.processes import in_turn
 from geo_urc.progress import SILENT, Progress
 from geo_urc.roles import Role
@@ -216,17 +217,16 @@ def _look_at(
 ) -> Survey:
     """Return the survey of one run of records."""
     result = Survey()
-    geometry = parse(records.wkb)
-    placeless = source.placeless  # a table has no geometry that could be wrong
-    usable = geometry if placeless else _examine(geometry, records.wkb, role, result)
-    result.bounded = np.flatnonzero(~shapely.is_missing(usable)).astype(np.int32)
-    result.bounds = shapely.bounds(usable[result.bounded]).astype(np.float32)
+    result.count = len(records.wkb)
+    if not source.placeless:  # a table has no geometry that could be wrong
+        bounds = _examine(records.wkb, role, result)
+        result.bounded = np.flatnonzero(~np.isnan(bounds[:, 0])).astype(np.int32)
+        result.bounds = bounds[result.bounded].astype(np.float32)
     read_fields(records.columns, bound, result.tally)
     if id_column:
         result.given_ids = as_text(records.columns.column(id_column))
     if source.order:
         result.places = records.columns.column(source.order).to_numpy()
-    result.count = len(geometry)
     return result
 
 
@@ -284,25 +284,45 @@ def _survey_part(
         ) from error
 
 
-def _examine(geometry: Geometries, wkb: pa.Array, role: Role, result: Survey) -> Geometries:
-    """Note what is wrong with a run of geometries; return the usable ones, None elsewhere."""
+def _examine(wkb: pa.Array, role: Role, result: Survey) -> npt.NDArray[np.float64]:
+    """Note what is wrong with a run of geometries; return the extents of the usable ones.
+
+    Those that are plainly in order, as most are, are not even parsed.
+    """
+    bounds = np.full((len(wkb), 4), np.nan)
+    sound = np.zeros(len(wkb), bool)
+    if "polygon" in role.kinds:
+        sound, extents, kinds = sound_outlines(wkb)
+        bounds[sound] = extents
+        result.type_ids |= kinds
+    rows = np.flatnonzero(~sound)
+    if len(rows):
+        bounds[rows] = _examine_closely(wkb.take(pa.array(rows)), rows, role, result)
+    return bounds
+
+
+def _examine_closely(
+    wkb: pa.Array, rows: npt.NDArray[np.intp], role: Role, result: Survey
+) -> npt.NDArray[np.float64]:
+    """Note what is wrong with geometries of the given rows; return the extents of the usable."""
+    geometry = parse(wkb)
     allowed = keep_kind(geometry, role.kinds)
-    for row in np.flatnonzero(~allowed).tolist():
-        result.dropped[row] = _wrong_kind(geometry[row], role)
+    for place in np.flatnonzero(~allowed).tolist():
+        result.dropped[int(rows[place])] = _wrong_kind(geometry[place], role)
 
     areal = allowed & (shapely.get_dimensions(geometry) == 2)
     polygonal, others = np.flatnonzero(areal), np.flatnonzero(allowed & ~areal)
     repair = repair_polygons(geometry[polygonal])
-    for row in np.flatnonzero(repair.repaired).tolist():
-        result.mended[int(polygonal[row])] = repair.geometry[row]
-        ratio = repair.area_before[row] / repair.area_after[row]
-        result.area_ratio[int(polygonal[row])] = float(ratio)
-    faults = {int(polygonal[row]): why for row, why in repair.unusable.items()}
+    for place in np.flatnonzero(repair.repaired).tolist():
+        row = int(rows[polygonal[place]])
+        result.mended[row] = repair.geometry[place]
+        result.area_ratio[row] = float(repair.area_before[place] / repair.area_after[place])
+    faults = {int(polygonal[place]): why for place, why in repair.unusable.items()}
 
-    faults |= {int(others[row]): why for row, why in check_simple(geometry[others]).items()}
+    faults |= {int(others[p]): why for p, why in check_simple(geometry[others]).items()}
     unparsed = shapely.is_missing(geometry) & wkb.is_valid().to_numpy(zero_copy_only=False)
-    faults |= {row: _why_unparsed(wkb[row].as_py()) for row in np.flatnonzero(unparsed).tolist()}
-    result.unusable.update(sorted(faults.items()))
+    faults |= {p: _why_unparsed(wkb[p].as_py()) for p in np.flatnonzero(unparsed).tolist()}
+    result.unusable.update((int(rows[place]), why) for place, why in sorted(faults.items()))
 
     usable = geometry.copy()
     usable[polygonal] = repair.geometry
@@ -310,7 +330,7 @@ def _examine(geometry: Geometries, wkb: pa.Array, role: Role, result: Survey) ->
     usable[list(faults)] = None
     result.type_ids.update(np.unique(shapely.get_type_id(usable)).tolist())
     result.type_ids.discard(-1)
-    return usable
+    return shapely.bounds(usable)
 
 
 def _why_unparsed(wkb: bytes) -> Text:

@@ -6,7 +6,7 @@ import numpy as np
 
 from geo_urc.facts.distance import Centres
 from geo_urc.facts.fact import Bound, Fact
-from geo_urc.facts.outlines import Floats
+from geo_urc.facts.numbers import Counter
 from geo_urc.facts.questions.asking import Context, band_m, layer_or_gap, question, unplaced
 
 
@@ -20,21 +20,15 @@ def count_within(ctx: Context, *, layer: str, radius_m: float) -> Fact:
     """
     if isinstance(found := layer_or_gap(ctx, layer), Fact):
         return found
-    features = found.features
-    centres = ctx.shared(("centres", features.role), lambda: Centres(features.geometry))
-    middle = ctx.centroids
-
-    def counted(rows: np.ndarray, metres: float) -> Floats:
-        return centres.kd.query_ball_point(middle[rows], metres, return_length=True).astype(float)
-
     band = band_m(ctx, found)
-    count, least, most = (np.full(len(ctx), np.nan) for _ in range(3))
-    placed = np.flatnonzero(ctx.placed)
-    least[placed] = counted(placed, max(radius_m - band, 0.0))
-    most[placed] = counted(placed, radius_m + band)
-    count[placed] = least[placed]
-    moot = np.flatnonzero(least < most)
-    count[moot] = counted(moot, radius_m)
+    radii = (max(radius_m - band, 0.0), radius_m, radius_m + band)
+    counter = ctx.shared(
+        ("counter", layer, radii),
+        lambda: Counter(Centres(found.features.geometry).xy, radii[0], radii[-1]),
+    )
+    numbers = np.full((len(ctx), len(radii)), np.nan)
+    numbers[ctx.placed] = counter.within(ctx.centroids[ctx.placed], radii)
+    least, count, most = numbers.T
     more = np.where(ctx.room_m(found) < radius_m, np.inf, count)
     return Fact(
         count,
