@@ -78,7 +78,11 @@ class Command:
         progress: Progress = SILENT,
         over: Over = map,
     ) -> Inputs:
-        """Read the parcels and layers; ``over`` does the work on partitions of the parcels."""
+        """Read the parcels and layers; ``over`` does the work on partitions of the parcels.
+
+        Unless a datum that is contradicted stops the run, :func:`geo_urc.run.run` makes the
+        control check, beside the work.
+        """
         return read_inputs(
             self.parcels,
             layers=None if self.layers is None else start / self.layers,
@@ -88,6 +92,7 @@ class Command:
             workers=workers,
             progress=progress,
             over=over,
+            check_datums=self.strict,
         )
 
     def record(self, start: Path = Path()) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import warnings
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from functools import partial
 from itertools import islice
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple, TypeVar
@@ -65,6 +66,29 @@ def in_turn(work: Work[Result], workers: int, first: int = 0) -> Iterator[Result
     """
     if workers < 2 or sys.platform != "linux":
         return work(first, 1)
+    return _forked(work, workers, first)
+
+
+def ahead(function: Callable[[], Result], workers: int) -> Callable[[], Result]:
+    """Begin work beside what goes on here; return what to call for its result.
+
+    Parameters
+    ----------
+    workers
+        With 1 the work is done here, when its result is asked for.
+
+    Examples
+    --------
+    >>> later = ahead(lambda: 6 * 7, workers=2)
+    >>> later()
+    42
+    """
+    if workers < 2 or sys.platform != "linux":
+        return function
+    return partial(next, _forked(lambda first, step: iter([function()]), 1, 0))
+
+
+def _forked(work: Work[Result], workers: int, first: int) -> Iterator[Result]:
     _give_back_what_is_free()
     gc.freeze()  # what is there is nobody's garbage: else looking for some would copy its pages
     started: list[_Worker] = []

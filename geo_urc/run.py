@@ -14,9 +14,11 @@ import pyarrow as pa
 
 from geo_urc import describe
 from geo_urc.command import Command
+from geo_urc.inputs.control import control_of, with_findings
 from geo_urc.inputs.table import Inputs
 from geo_urc.outputs.staging import RECORD, staged
 from geo_urc.policy.rulebook import Rulebook
+from geo_urc.processes import ahead
 from geo_urc.progress import SILENT, Progress, counted
 from geo_urc.record import catalogue_of, rule_rows, run_record, set_aside_of
 from geo_urc.results import Results
@@ -116,6 +118,8 @@ def run(
         The folder is in the way or cannot be written; an earlier result is untouched.
     """
     screening = Screening(inputs, book, request.strict, request.workers)
+    beside = 1 if inputs.parcels.order is not None else request.workers  # partitions: a cluster's
+    said = ahead(partial(control_of, inputs), beside) if inputs.unchecked else None
     with staged(request.out, overwrite=request.overwrite) as folder:
         wanted = [name for name in FORMATS if name in request.formats and "gpkg" in request.outputs]
         alone = request.postgis is None and set(request.outputs) == {"gpkg"}
@@ -142,6 +146,8 @@ def run(
             written |= _write_parted(folder, screening, progress)
         else:
             written |= _write_flat_files(folder, screening, tables, wanted, progress)
+        if said is not None:
+            screening.inputs = with_findings(inputs, said())
         record = run_record(screening, as_of=request.as_of, written=written)
         if request.command is not None:
             record["command"] = request.command

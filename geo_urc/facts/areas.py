@@ -16,11 +16,11 @@ import shapely
 
 from geo_urc.facts.outlines import Floats, Ints, Outlines, outlines, ranges, runs
 from geo_urc.facts.overlap import Shared, shared_ground
+from geo_urc.inputs.edges import edge_runs
 from geo_urc.inputs.table import Geometries
 
 PIECE_VERTICES = 64
 """Areas with more vertices are cut; found by timing cities of 10,000 to 1,000,000 parcels."""
-RUN_EDGES = 4
 NOISE_M = 1e-6
 """Less than any survey sees: where positions are said to be exact, arithmetic is not."""
 AREA_TOLERANCE = 1e-9
@@ -278,14 +278,8 @@ class Areas:
         """The areas' outlines in runs of a few edges, so that only near ones are looked at."""
         rings = shapely.get_parts(shapely.boundary(self.geometry[self.usable]))
         xy, ring = shapely.get_coordinates(rings, return_index=True)
-        first = np.searchsorted(ring, np.arange(len(rings)))
-        place = np.arange(len(xy)) - first[ring]
-        last = np.append(first[1:], len(xy)) - 1
-        joint = (place % RUN_EDGES == 0) & (place > 0) & (np.arange(len(xy)) != last[ring])
-        again = np.repeat(np.arange(len(xy)), np.where(joint, 2, 1))  # ends one run, starts one
-        starts = np.concatenate([[True], (ring[again][1:] != ring[again][:-1])])
-        starts[1:] |= again[1:] == again[:-1]
-        runs = shapely.linestrings(xy[again], indices=np.cumsum(starts) - 1)
+        vertices, run = edge_runs(ring)
+        runs = shapely.linestrings(xy[vertices], indices=run)
         return shapely.STRtree(np.atleast_1d(np.asarray(runs, dtype=object)))
 
     @cached_property

@@ -43,6 +43,7 @@ def read_inputs(
     workers: int = 1,
     progress: Progress = SILENT,
     over: Over = map,
+    check_datums: bool = True,
 ) -> Inputs:
     """Read the parcels and the layers of a run.
 
@@ -74,6 +75,8 @@ def read_inputs(
         Is told of records as they are surveyed, and of each layer.
     over
         How the work on each of the parcels' partitions is done: like the built-in ``map``.
+    check_datums : bool
+        Whether the control check is made; if not, who takes the inputs sees to it.
 
     Raises
     ------
@@ -140,6 +143,8 @@ def read_inputs(
         parameters=settings.rules,
         evaluation_crs=evaluation_crs,
     )
+    if not check_datums:
+        return inputs
     progress.phase(Text("核对坐标基准", "Checking the datums"))
     return with_control(inputs, strict=strict)
 

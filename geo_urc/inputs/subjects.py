@@ -91,7 +91,7 @@ class FileSubjects:
     def _promoted(self) -> bool:
         return len(self.findings.type_ids) > 1 and self.geometry_type.startswith("Multi")
 
-    def batches(self, rows: int = 32_768, first: int = 0, step: int = 1) -> Iterator[Batch]:
+    def batches(self, rows: int = 16_384, first: int = 0, step: int = 1) -> Iterator[Batch]:
         """Yield subjects in input order, about ``rows`` at a time.
 
         Parameters

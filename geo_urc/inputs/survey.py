@@ -26,7 +26,7 @@ from geo_urc.roles import Role
 from geo_urc.text import Text
 from geo_urc.wkb import parse
 
-_ROWS = 32_768
+_ROWS = 16_384
 _NOT_PARSED = Text(
     "图形字节已损坏，无法解析。", "The bytes of the geometry are damaged and cannot be parsed."
 )

@@ -265,7 +265,7 @@ class SubjectSource(Protocol):
         """Of partitions: the column with each record's place in the file they were made of."""
         ...
 
-    def batches(self, rows: int = 32_768, first: int = 0, step: int = 1) -> Iterator[Batch]:
+    def batches(self, rows: int = 16_384, first: int = 0, step: int = 1) -> Iterator[Batch]:
         """Yield subjects in input order: the batches ``first``, ``first + step`` …, all by default.
 
         A batch may be without any subject, where all its records are set aside.
@@ -360,6 +360,11 @@ class Inputs:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     """``[rules]`` of LAYERS.toml: parameter name (``T08a.radius_m``) → value."""
     evaluation_crs: str = "EPSG:4548"
+
+    @property
+    def unchecked(self) -> bool:
+        """Whether the control check has still to be made."""
+        return self.parcels.source.control is None
 
     def count(self, role: str) -> int:
         """Return how many subjects a role has."""

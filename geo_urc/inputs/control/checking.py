@@ -29,7 +29,7 @@ from geo_urc.inputs.table import (
     joined_features,
 )
 
-_BATCHES = 3
+_BATCHES = 6
 """Runs of parcels looked at: some hundred thousand are enough."""
 _SAME_SYSTEM_M = 10.0
 """Systems that put the coordinates this near to each other are one for this purpose."""
@@ -122,10 +122,6 @@ class Placed:
 def with_control(inputs: Inputs, *, strict: bool = False) -> Inputs:
     """Return the inputs with what the control check says of each, and a warning where it must.
 
-    Every layer is compared with the control points by the names of its features. Those that
-    the points do not settle are compared with the layers that fit them, by name and by
-    outline, and then with each other by name.
-
     Parameters
     ----------
     strict : bool
@@ -136,11 +132,25 @@ def with_control(inputs: Inputs, *, strict: bool = False) -> Inputs:
     CrsError
         If so: every layer whose declared or assumed datum cannot be right.
     """
-    plane = read_system("--crs", inputs.evaluation_crs)
-    placed = {role: Placed(given, plane) for role, given in _all(inputs)}
-    found = check(placed)
+    found = control_of(inputs)
     if strict:
-        _refuse(placed, found)
+        _refuse(inputs, found)
+    return with_findings(inputs, found)
+
+
+def control_of(inputs: Inputs) -> dict[str, Control]:
+    """Return what the control check says of the parcels and each layer, by role.
+
+    Every layer is compared with the control points by the names of its features. Those that
+    the points do not settle are compared with the layers that fit them, by name and by
+    outline, and then with each other by name.
+    """
+    plane = read_system("--crs", inputs.evaluation_crs)
+    return check({role: Placed(given, plane) for role, given in _all(inputs)})
+
+
+def with_findings(inputs: Inputs, found: Mapping[str, Control]) -> Inputs:
+    """Return the inputs with what was found of each, and a warning where it must be given."""
 
     def told(given: Any, role: str) -> Any:
         record = replace(given.source, control=found[role])
@@ -259,11 +269,11 @@ def _in_other_systems(system: pyproj.CRS, lon: Numbers, lat: Numbers) -> Tried:
     return found
 
 
-def _refuse(placed: Mapping[str, Placed], found: Mapping[str, Control]) -> None:
+def _refuse(inputs: Inputs, found: Mapping[str, Control]) -> None:
     """Raise CrsError for every datum that was declared or assumed and cannot be right."""
     problems = [
         Problem(wording.where(one.source), *wording.contradiction(one.source, found[role]))
-        for role, one in placed.items()
+        for role, one in _all(inputs)
         if found[role].contradicts and one.source.datum != "unknown"
     ]
     if problems:

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 import shapely
 
 from geo_urc.inputs.control.judging import differences
+from geo_urc.inputs.edges import RUN_EDGES, edge_runs
 from geo_urc.inputs.systems import Numbers
 from geo_urc.inputs.table import Control, Features
 
@@ -55,18 +57,20 @@ class Outlines:
     ----------
     lon, lat
         Points spread along the edges of features spread over the layer.
-    edges
-        Straight edges: a row each of lon, lat, lon, lat.
+    vertices, run
+        Vertices of edges, a row each of lon and lat; and which run of edges each belongs to.
     """
 
     lon: Numbers
     lat: Numbers
-    edges: Numbers
+    vertices: Numbers
+    run: npt.NDArray[np.intp]
 
     @cached_property
     def tree(self) -> shapely.STRtree:
         """The edges, in metres around the middle of the city."""
-        return shapely.STRtree(shapely.linestrings(self.edges.reshape(-1, 2, 2) * _SCALE))
+        lines = shapely.linestrings(self.vertices * _SCALE, indices=self.run)
+        return shapely.STRtree(np.atleast_1d(np.asarray(lines, dtype=object)))
 
 
 def outlines_of(features: Features, to_degrees: ToDegrees) -> Outlines | None:
@@ -94,7 +98,7 @@ def outlines_of(features: Features, to_degrees: ToDegrees) -> Outlines | None:
     if np.hypot(east - west, north - south) < LEAST_EXTENT_M:
         return None
     lon, lat = to_degrees(shapely.get_x(points), shapely.get_y(points))
-    return Outlines(lon, lat, _edges(_spread(shapes, _EDGED_FEATURES), to_degrees))
+    return Outlines(lon, lat, *_edges(_spread(shapes, _EDGED_FEATURES), to_degrees))
 
 
 def _spread(shapes: np.ndarray, most: int) -> np.ndarray:
@@ -102,15 +106,17 @@ def _spread(shapes: np.ndarray, most: int) -> np.ndarray:
     return shapes[np.unique(np.linspace(0, len(shapes) - 1, most).astype(int))]
 
 
-def _edges(shapes: np.ndarray, to_degrees: ToDegrees) -> Numbers:
+def _edges(shapes: np.ndarray, to_degrees: ToDegrees) -> tuple[Numbers, npt.NDArray[np.intp]]:
+    """Return the vertices of runs of edges, in degrees, and the run of each; of many runs some."""
     parts = shapely.get_parts(shapes)
     rings = shapely.get_rings(parts[shapely.get_dimensions(parts) == 2])
     lines = np.concatenate([rings, parts[shapely.get_dimensions(parts) == 1]])
-    xy, index = shapely.get_coordinates(lines, return_index=True)
-    lon, lat = to_degrees(xy[:, 0], xy[:, 1])
-    start = np.flatnonzero(np.diff(index) == 0)
-    start = start[:: max(len(start) // _MOST_EDGES, 1)]
-    return np.column_stack([lon[start], lat[start], lon[start + 1], lat[start + 1]])
+    xy, line = shapely.get_coordinates(lines, return_index=True)
+    vertices, run = edge_runs(line)
+    step = max(int(run[-1]) * RUN_EDGES // _MOST_EDGES, 1)
+    chosen = run % step == 0
+    x, y = xy[vertices[chosen]].T
+    return np.column_stack(to_degrees(x, y)), run[chosen] // step
 
 
 def spots(tried: Mapping[str, tuple[Numbers, Numbers]]) -> dict[str, np.ndarray]:
