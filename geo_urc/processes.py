@@ -28,6 +28,10 @@ Work = Callable[[int, int], Iterator[Result]]
 """From the number of the first result and a step to the results ``first``, ``first + step`` …"""
 
 
+_TRIMMED_EVERY = 8
+"""Results after which a worker gives back memory; each time takes some milliseconds."""
+
+
 class _Worker(NamedTuple):
     process: Any
     connection: Connection
@@ -111,6 +115,11 @@ def _forked(work: Work[Result], workers: int, first: int) -> Iterator[Result]:
 def _give_back_what_is_free() -> None:
     """Return free memory to the system, or each process comes to hold its own copy of it."""
     gc.collect()
+    _trim()
+
+
+def _trim() -> None:
+    """Return free memory to the system: in a long run it would come to lie about in pieces."""
     pa.default_memory_pool().release_unused()
     with suppress(AttributeError, OSError):  # of glibc; others do so by themselves
         ctypes.CDLL(None).malloc_trim(0)
@@ -158,8 +167,10 @@ def _serve(
         other.close()
     threading.Thread(target=_end_with_the_parent, args=(connection,), daemon=True).start()
     try:
-        for result in work(first, step):
+        for number, result in enumerate(work(first, step)):
             connection.send((True, (result,)))
+            if number % _TRIMMED_EVERY == 0:
+                _trim()
         connection.send((True, None))
     except OSError as error:
         if not isinstance(error, BrokenPipeError):
