@@ -148,6 +148,11 @@ class Evaluation:
         return self.once("area", lambda: shapely.area(self.features.geometry))
 
     @property
+    def bounds(self) -> Floats:
+        """Bounds of each subject, a row each; NaN without a usable geometry."""
+        return self.once("bounds", lambda: shapely.bounds(self.features.geometry))
+
+    @property
     def centroids(self) -> Floats:
         """Centroid of each subject, a row each of x and y; NaN without a usable geometry."""
 

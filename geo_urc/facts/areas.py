@@ -16,6 +16,7 @@ import shapely
 
 from geo_urc.facts.outlines import Floats, Ints, Outlines, outlines, ranges, runs
 from geo_urc.facts.overlap import Shared, shared_ground
+from geo_urc.facts.presence import Presence
 from geo_urc.inputs.edges import edge_runs
 from geo_urc.inputs.table import Geometries
 
@@ -60,8 +61,8 @@ class Meeting:
 
     Attributes
     ----------
-    areas, geometry, area
-        Areas, subjects, and the area of each of these.
+    areas, geometry, area, box
+        Areas, subjects, and of each of these area and bounds.
     row, piece
         Pairs that touch or share area, sorted by subject.
     whole
@@ -71,6 +72,7 @@ class Meeting:
     areas: Areas
     geometry: Geometries
     area: Floats
+    box: Floats
     row: Ints
     piece: Ints
     whole: npt.NDArray[np.bool_]
@@ -232,10 +234,10 @@ class Meeting:
         """
         metres = np.full(len(self.geometry), np.inf)
         metres[self.row] = 0.0
-        apart = np.flatnonzero(~shapely.is_missing(self.geometry) & (metres > 0))
-        box = shapely.bounds(self.geometry[apart])
-        about = shapely.box(*(box + search_m * np.array([-1, -1, 1, 1])).T)
-        row, piece = self.areas.tree.query(about)
+        about = self.box + search_m * np.array([-1.0, -1.0, 1.0, 1.0])
+        apart = np.flatnonzero(self.areas.presence.may_meet(about) & (metres > 0))
+        box = self.box[apart]
+        row, piece = self.areas.tree.query(shapely.box(*about[apart].T))
         cell = self.areas.boxes[piece]
         gap = np.maximum(cell[:, :2] - box[row, 2:], box[row, :2] - cell[:, 2:])
         least = np.hypot(*np.maximum(gap, 0.0).T)
@@ -269,6 +271,7 @@ class Areas:
         self.owner = usable[owner]
         self.tree = shapely.STRtree(self.pieces)
         self.boxes = shapely.bounds(self.pieces)
+        self.presence = Presence(self.boxes)
         shapely.prepare(self.pieces)
         self.usable = usable
         self.features = shapely.STRtree(geometry[usable])
@@ -290,19 +293,24 @@ class Areas:
     def __len__(self) -> int:
         return len(self.usable)
 
-    def meet(self, geometry: Geometries, area: Floats | None = None) -> Meeting:
+    def meet(
+        self, geometry: Geometries, area: Floats | None = None, bounds: Floats | None = None
+    ) -> Meeting:
         """Return how subjects meet the areas, for all that may be asked of it.
 
         Parameters
         ----------
-        area
-            Area of each subject, if it is at hand.
+        area, bounds
+            Of each subject, if they are at hand.
         """
         area = shapely.area(geometry) if area is None else area
-        row, piece = self.tree.query(geometry)
+        bounds = shapely.bounds(geometry) if bounds is None else bounds
+        about = np.flatnonzero(self.presence.may_meet(bounds))
+        row, piece = self.tree.query(geometry[about])
+        row = about[row]
         order = np.lexsort((piece, row))
         row, piece = row[order], piece[order]
-        box, cell = shapely.bounds(geometry)[row], self.boxes[piece]
+        box, cell = bounds[row], self.boxes[piece]
         whole = self.full[piece] & (box[:, :2] >= cell[:, :2]).all(1)
         whole &= (box[:, 2:] <= cell[:, 2:]).all(1)
         open_ = np.flatnonzero(~whole)
@@ -311,7 +319,7 @@ class Areas:
         keep[open_[met]] = True
         open_ = open_[met]
         whole[open_] = shapely.covers(self.pieces[piece[open_]], geometry[row[open_]])
-        return Meeting(self, geometry, area, row[keep], piece[keep], whole[keep])
+        return Meeting(self, geometry, area, bounds, row[keep], piece[keep], whole[keep])
 
     def overlaps(self, geometry: Geometries) -> Overlaps:
         """Return the exact shared area of each subject with each feature."""

@@ -40,7 +40,7 @@ def depth(ctx: Context, *, layer: str, kind: str | None = None) -> Fact:
         mine, nameless = kinds == kind, is_empty(kinds)
     geometry, band = ctx.features.geometry, band_m(ctx, found)
     areas = ctx.shared(("areas", layer, kind), lambda: Areas(geometry_where(found, mine)))
-    met = ctx.once(("areas", layer, kind), lambda: areas.meet(geometry, ctx.area_m2))
+    met = ctx.once(("areas", layer, kind), lambda: areas.meet(geometry, ctx.area_m2, ctx.bounds))
     got = met.depth(band, SEARCH_M)
 
     pairs = met.overlaps()
@@ -69,7 +69,9 @@ def share_in(ctx: Context, *, layer: str) -> Fact:
     if isinstance(found := layer_or_gap(ctx, layer), Fact):
         return found
     areas = ctx.shared(("areas", layer, None), lambda: Areas(found.features.geometry))
-    met = ctx.once(("areas", layer, None), lambda: areas.meet(ctx.features.geometry, ctx.area_m2))
+    met = ctx.once(
+        ("areas", layer, None), lambda: areas.meet(ctx.features.geometry, ctx.area_m2, ctx.bounds)
+    )
     inside, outline = met.union_overlap()
     size = ctx.area_m2
     share = np.where(ctx.placed, divided(inside, size), np.nan)

@@ -41,6 +41,10 @@ class Context(Protocol):
         """Area of each subject; NaN without a usable geometry."""
 
     @property
+    def bounds(self) -> Floats:
+        """Bounds of each subject, a row each; NaN without a usable geometry."""
+
+    @property
     def centroids(self) -> Floats:
         """Centroid of each subject, a row each of x and y; NaN without a usable geometry."""
 
