@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
+from geo_urc.edges import edge_runs
 from geo_urc.facts.outlines import Floats, Ints, Outlines, outlines, ranges, runs
 from geo_urc.facts.overlap import Shared, shared_ground
 from geo_urc.facts.presence import Presence
-from geo_urc.inputs.edges import edge_runs
 from geo_urc.inputs.table import Geometries
 
 PIECE_VERTICES = 64

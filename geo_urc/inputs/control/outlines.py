@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
+from geo_urc.edges import RUN_EDGES, edge_runs
 from geo_urc.inputs.control.judging import differences
-from geo_urc.inputs.edges import RUN_EDGES, edge_runs
 from geo_urc.inputs.systems import Numbers
 from geo_urc.inputs.table import Control, Features
 
