@@ -21,11 +21,14 @@ from geo_urc.grounds import grounds_of_rule
 from geo_urc.inputs.table import Inputs, Layer, Notice, SetAside, SourceRecord
 from geo_urc.policy.model import Rule
 from geo_urc.policy.rulebook import Rulebook
-from geo_urc.results import CatalogueEntry, LayerInfo
+from geo_urc.results import About, CatalogueEntry, LayerInfo
+from geo_urc.roles import roles
 from geo_urc.screening import Screening
 from geo_urc.text import Text
 
 FORMAT = 1
+TITLE = Text("北京市城市更新政策适用性筛查", "Beijing urban renewal: policy screening")
+"""What a file of results is called."""
 _NAMED = 3
 """How many names a notice lists."""
 _SOFTWARE = (
@@ -111,6 +114,38 @@ def run_record(
         ),
         "catalogue": _CATALOGUE.dump_python(catalogue_of(screening), mode="json"),
     }
+
+
+def about_of(screening: Screening, as_of: dt.date) -> About:
+    """Return what a file of results says of itself; counts are those of the rows so far."""
+    inputs = screening.inputs
+    sources = [inputs.parcels.source, *(layer.source for layer in inputs.layers.values())]
+    read = [(s.role, s.path, s.crs) for s in sources]
+    read += [(r.source.role, r.source.path, r.source.crs) for r in inputs.rasters.values()]
+    columns = {
+        role: {column.name for column in plan.info.columns}
+        for role, plan in screening.plans.items()
+    }
+    names = {s.role: s.fields["name"] for s in sources if "name" in s.fields}
+    return About(
+        title=TITLE,
+        as_of=as_of,
+        rulebook_version=screening.book.version,
+        software=f"geo-urc {importlib.metadata.version('geo-urc')}",
+        crs=inputs.evaluation_crs,
+        sources=tuple(
+            Text(
+                f"{roles()[role].title.zh}：{path}（{crs}）",
+                f"{roles()[role].title.en}: {path} ({crs})",
+            )
+            for role, path, crs in read
+        ),
+        names={role: name for role, name in names.items() if name in columns.get(role, ())},
+        counts={
+            role: {rule: dict(words) for rule, words in rules.items()}
+            for role, rules in screening.counts.items()
+        },
+    )
 
 
 def software() -> dict[str, str]:

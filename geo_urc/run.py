@@ -18,7 +18,7 @@ from geo_urc.inputs.table import Inputs
 from geo_urc.outputs.staging import RECORD, staged
 from geo_urc.policy.rulebook import Rulebook
 from geo_urc.progress import SILENT, Progress, counted
-from geo_urc.record import catalogue_of, rule_rows, run_record, set_aside_of
+from geo_urc.record import about_of, catalogue_of, rule_rows, run_record, set_aside_of
 from geo_urc.results import Results
 from geo_urc.screening import Screening, SubjectPlan
 from geo_urc.text import Lang, Text
@@ -272,7 +272,7 @@ def write_geopackage(
     }
     geopackage.write_attribute_table(path, "rules", _rules_table(screening))
     geopackage.write_attribute_table(path, "set_aside", _aside_table(screening))
-    geopackage.finish_geopackage(path, infos, lang, as_of=as_of)
+    geopackage.finish_geopackage(path, infos, about_of(screening, as_of), lang)
     return rows
 
 
@@ -303,7 +303,7 @@ def _write_volumes(
     model = volumes_of(screening, table)
     if model is None:
         return {}
-    write_volumes(folder, model, request.lang, as_of=request.as_of)
+    write_volumes(folder, model, about_of(screening, request.as_of), request.lang)
     return {"volumes": model.record()}
 
 
