@@ -42,10 +42,10 @@ def switch(value: str, words: Iterable[tuple[str, str]], otherwise: str) -> str:
     Examples
     --------
     >>> print(switch('"a"', [("yes", "是")], "'–'"))
-    CASE "a" WHEN 'yes' THEN '是' ELSE '–' END
+    CASE WHEN "a" = 'yes' THEN '是' ELSE '–' END
     """
-    cases = " ".join(f"WHEN {literal(code)} THEN {literal(word)}" for code, word in words)
-    return f"CASE {value} {cases} ELSE {otherwise} END" if cases else otherwise
+    cases = " ".join(f"WHEN {value} = {literal(code)} THEN {literal(word)}" for code, word in words)
+    return f"CASE {cases} ELSE {otherwise} END" if cases else otherwise
 
 
 def table(words: Mapping[str, str]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement
@@ -16,6 +16,7 @@ from xml.etree.ElementTree import Element, SubElement
 from geo_urc.outputs import qgis_expressions as ex
 from geo_urc.outputs.labels import rule_label
 from geo_urc.outputs.palette import LOOKS
+from geo_urc.outputs.qgis_symbols import BACKGROUNDS
 from geo_urc.outputs.qgis_xml import Numbers, SymbolLayer, option, rgba, symbol, system_in
 from geo_urc.results import About, LayerInfo, RuleInfo
 from geo_urc.safe_text import xml_text
@@ -65,7 +66,9 @@ class Sheet:
     themes
         Page → rule: the map themes of the project, in order.
     layers
-        ``(id, name, source)`` of the layers in the legend: the subjects, then the background.
+        ``(id, name, source)`` of the layers that hold the subjects.
+    background
+        Role → title of what is drawn plain behind them.
     bounds
         What the map must show, in the system of the sheet.
     coverage
@@ -75,6 +78,7 @@ class Sheet:
     info: LayerInfo
     themes: Mapping[str, RuleInfo]
     layers: Sequence[tuple[str, str, str]]
+    background: Sequence[tuple[str, str]]
     bounds: Numbers
     coverage: tuple[str, str, str] | None
 
@@ -89,7 +93,8 @@ def add_layout(parent: Element, sheet: Sheet, about: About, lang: Lang) -> None:
     layout = SubElement(
         parent, "Layout", name=xml_text(sheet.name(lang)), units="mm", printResolution="300"
     )
-    option(SubElement(layout, "customproperties"), {"singleFile": True})
+    # Text stays text in a PDF, to be found in it.
+    option(SubElement(layout, "customproperties"), {"singleFile": True, "pdfTextFormat": 1})
     _add_page(layout)
     scale = _scale(sheet.bounds)
     map_id = f"{{geo_urc_map_{sheet.info.role}}}"
@@ -109,13 +114,16 @@ def add_layout(parent: Element, sheet: Sheet, about: About, lang: Lang) -> None:
     _add_north(layout, map_id, lang)
     _add_scale_bar(layout, map_id, scale, lang)
 
-    _add_legend(layout, sheet, map_id, about, lang)
+    _add_legend(layout, sheet, about, lang)
     explained = {page: rule.explanation.to(lang) for page, rule in sheet.themes.items()}
     cited = {page: rule.citation.to(lang) for page, rule in sheet.themes.items()}
-    _add_heading(layout, TEXTS["asked"].to(lang), (side, 134, side_width, 6))
-    _add_text(layout, _by_page(explained), (side, 141, side_width, 64), 9)
-    _add_heading(layout, TEXTS["source"].to(lang), (side, 207, side_width, 6))
-    _add_text(layout, _by_page(cited), (side, 214, side_width, 30), 8.5, colour=_GREY)
+    _add_heading(layout, TEXTS["asked"].to(lang), (side, 144, side_width, 6))
+    asked = (side, 151, side_width, 63)
+    _add_text(layout, _by_page(explained), asked, _fitted(explained.values(), asked, 9.5))
+    _add_heading(layout, TEXTS["source"].to(lang), (side, 216, side_width, 6))
+    source = (side, 223, side_width, 22)
+    size = _fitted(cited.values(), source, 9)
+    _add_text(layout, _by_page(cited), source, size, colour=_GREY)
     _add_box(layout, (side, 247, side_width, 0.3), fill="#c8c8c8", outline=None)
     facts = f"{TEXTS['scale'].to(lang)}  1:{scale:,}"
     if system := _system_name(about.crs):
@@ -139,6 +147,30 @@ def fitting(bounds: Numbers) -> Numbers:
     wide, high = (side / 1000 * _scale(bounds) / 2 for side in _MAP_MM[2:])
     x, y = (west + east) / 2, (south + north) / 2
     return x - wide, y - high, x + wide, y + high
+
+
+def _fitted(
+    texts: Iterable[str], place: tuple[float, float, float, float], largest: float
+) -> float:
+    """Return the size in points at which the longest of some texts fits into its place.
+
+    Examples
+    --------
+    >>> place = (0, 0, 82, 70)
+    >>> _fitted(["政策" * 100], place, 9.5), _fitted(["政策" * 400], place, 9.5)
+    (9.5, 6.0)
+    """
+    size = largest
+    # A letter is as wide as its size, those of the Latin script a bit more than half; a line
+    # breaks before it is full.
+    units = max(sum(1.0 if ord(sign) > 0x2E7F else 0.56 for sign in text) for text in texts)
+    while size > 4.0:
+        letter = size * 0.353
+        lines = math.ceil(units * letter / (place[2] * 0.94))
+        if lines * letter * 1.5 <= place[3]:
+            break
+        size -= 0.5
+    return size
 
 
 def _scale(bounds: Numbers) -> int:
@@ -352,7 +384,7 @@ def _add_north(layout: Element, map_id: str, lang: Lang) -> None:
 def _add_scale_bar(layout: Element, map_id: str, scale: int, lang: Lang) -> None:
     metres = _round_up(scale * 0.016, _BARS)
     kilo = metres >= 1000
-    words = (Text("公里", "km"), "kilometers") if kilo else (Text("米", "m"), "meters")
+    words = (Text("公里", "km"), "km") if kilo else (Text("米", "m"), "meters")
     left, top, _, height = _MAP_MM
     steps = 3
     long = metres / scale * 1000 * steps
@@ -368,6 +400,7 @@ def _add_scale_bar(layout: Element, map_id: str, scale: int, lang: Lang) -> None
         unitLabel=words[0].to(lang),
         numUnitsPerSegment=f"{metres / (1000 if kilo else 1):g}",
         numMapUnitsPerScaleBarUnit="1",
+        segmentMillimeters=f"{metres / scale * 1000:g}",
         numSegments=str(steps),
         numSegmentsLeft="0",
         segmentSizeMode="0",
@@ -406,14 +439,18 @@ def _add_scale_bar(layout: Element, map_id: str, scale: int, lang: Lang) -> None
         SubElement(bar, tag).append(symbol("fill", [SymbolLayer("SimpleFill", paint)]))
 
 
-def _add_legend(layout: Element, sheet: Sheet, map_id: str, about: About, lang: Lang) -> None:
+def _add_legend(layout: Element, sheet: Sheet, about: About, lang: Lang) -> None:
+    """Add the verdicts with the numbers of subjects, and what lies in the background.
+
+    The legend is not tied to the map: QGIS would then write out and read in the styles of all
+    layers for every layout that it opens, seconds in all. All rules of a layer look the same.
+    """
     side, width = _SIDE_MM
     _add_heading(layout, TEXTS["legend"].to(lang), (side, 37, width, 6))
     legend = _item(
         layout,
         _LEGEND,
-        (side, 44, width, 84),
-        map_uuid=map_id,
+        (side, 44, width, 50),
         title="",
         resizeToContents="1",
         columnCount="1",
@@ -431,16 +468,16 @@ def _add_legend(layout: Element, sheet: Sheet, map_id: str, about: About, lang: 
     styles = SubElement(legend, "styles")
     for name, size, bold, above in (
         ("title", 11, True, "0"),
-        ("group", 10, True, "2"),
-        ("subgroup", 10, True, "2"),
-        ("symbol", 9, False, "1.6"),
+        ("group", 10, True, "0"),
+        ("subgroup", 10, True, "1"),
+        ("symbol", 9.5, False, "1.6"),
         ("symbolLabel", 9.5, False, "1.6"),
     ):
         style = SubElement(styles, "style", name=name, alignment="1", indent="0", marginTop=above)
-        style.set("marginLeft", "2.5" if name == "symbolLabel" else "0")
+        style.set("marginLeft", "3" if name == "symbolLabel" else "0")
         SubElement(style, "styleFont", description=_font(size, bold=bold), style="")
     tree = SubElement(legend, "layer-tree-group")
-    for place, (layer, name, source) in enumerate(sheet.layers):
+    for layer, name, source in sheet.layers:
         node = SubElement(
             tree,
             "layer-tree-layer",
@@ -450,14 +487,23 @@ def _add_legend(layout: Element, sheet: Sheet, map_id: str, about: About, lang: 
             providerKey="ogr",
             checked="Qt::Checked",
             expanded="1",
+            legend_exp=_counted(sheet, about, lang),
         )
-        if place == 0:
-            node.set("legend_exp", _counted(sheet, about, lang))
+        # The verdicts alone: what is none of them has no place in a legend.
+        order = ",".join(str(place) for place in range(len(LOOKS)))
+        option(SubElement(node, "customproperties"), {"legend/node-order": order})
+    top = 48 + len(sheet.layers) * (len(LOOKS) * 6.7 + 5.5)
+    for role, title in sheet.background:
+        fill, outline = BACKGROUNDS[role]
+        _add_box(layout, (side, top, 9, 5), fill=fill, outline=outline)
+        _add_text(layout, ex.plain_text(title), (side + 12, top, width - 12, 5), 9.5)
+        top += 6.8
 
 
 def _counted(sheet: Sheet, about: About, lang: Lang) -> str:
     """Return the expression for a legend entry with the number of its subjects on the page."""
-    counts = about.counts.get(sheet.info.role, {})
+    # What is drawn by two layers is counted by neither.
+    counts = about.counts.get(sheet.info.role, {}) if len(sheet.layers) == 1 else {}
     numbers = {
         f"{page} {look.mark} {LABELS[word].to(lang)}": f"{counts[rule.id].get(word, 0):,}"
         for page, rule in sheet.themes.items()

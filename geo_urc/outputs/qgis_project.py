@@ -185,9 +185,15 @@ def _project(
     rules = next((t.node(lang) for t in tables if t.name == "rules"), None)
     for info in layers:
         if info.rules:
-            shown = [layer.node(lang) for layer in _seen_with(drawn, info)]
-            pages = {_page(info, rule, lang): rule for rule in info.rules}
-            sheet = Sheet(info, pages, shown, bounds.get(info.role, whole), rules)
+            seen = _seen_with(drawn, info)
+            sheet = Sheet(
+                info,
+                {_page(info, rule, lang): rule for rule in info.rules},
+                [layer.node(lang) for layer in seen if layer.info is info],
+                [(d.info.role, d.info.title.to(lang)) for d in seen if d.info is not info],
+                bounds.get(info.role, whole),
+                rules,
+            )
             add_layout(layouts, sheet, about, lang)
     return project
 

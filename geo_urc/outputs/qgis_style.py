@@ -193,7 +193,8 @@ def _map_tip(info: LayerInfo, rule: RuleInfo | None, lang: Lang, name: str | Non
     yield '<div style="font-family:sans-serif;max-width:30em">'
     yield f"<b>{ex.html_of(_called(info, name))}</b>"
     if name is not None:
-        subject_id = ex.html_of(ex.field(info.one("id")))
+        other = f"nullif({ex.field(info.one('id'))}, {_called(info, name)})"
+        subject_id = ex.html_of(f"coalesce({other}, '')")
         yield f' <span style="color:#666">{subject_id}</span>'
     if rule is not None:
         yield from _verdict(info, rule, lang)
@@ -251,5 +252,4 @@ def _shown(info: LayerInfo, column: Column, unit: str | None, lang: Lang) -> str
         return f"format_number(100 * {value}, 2) || '%'"
     if unit is None or column.origin == "user":
         return value
-    gap = Text("", " ").to(lang)
-    return f"format_number({value}, 2) || {ex.literal(gap + unit_text(unit, lang))}"
+    return f"format_number({value}, 2) || {ex.literal(' ' + unit_text(unit, lang))}"

@@ -96,7 +96,7 @@ def _symbol(colour: str, edge: str, pattern: Pattern, shape: Shape, name: str) -
         "style": "solid",
         "outline_color": rgba(edge),
         "outline_style": pattern.outline,
-        "outline_width": "0.12",
+        "outline_width": "0.1",
         "outline_width_unit": "MM",
         "joinstyle": "round",
     }
@@ -104,13 +104,13 @@ def _symbol(colour: str, edge: str, pattern: Pattern, shape: Shape, name: str) -
     if pattern.hatch is not None:
         hatch = {
             "angle": str(pattern.hatch),
-            "distance": "1.2",
+            "distance": "1.6",
             "distance_unit": "MM",
-            "line_width": "0.15",
+            "line_width": "0.12",
             "line_width_unit": "MM",
             "color": rgba(edge),
         }
-        lines = symbol("line", [_line(edge, "0.15", "solid")], f"@{name}@1")
+        lines = symbol("line", [_line(edge, "0.12", "solid")], f"@{name}@1")
         layers.append(SymbolLayer("LinePatternFill", hatch, lines))
     return symbol("fill", layers, name)
 
