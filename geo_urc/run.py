@@ -31,6 +31,8 @@ GEOPACKAGE = "eligibility.gpkg"
 VOLUMES = "property_volumes"
 """The role whose features are solids."""
 OUTPUTS = ("gpkg", "map", "report")
+EXTRAS = ("qgz",)
+"""Outputs that are written only if asked for by name."""
 FORMATS = ("gpkg", "parquet", "csv")
 
 
@@ -41,7 +43,8 @@ class Request:
     Attributes
     ----------
     outputs
-        Of ``gpkg`` (the result tables), ``map`` and ``report``.
+        Of ``gpkg`` (the result tables), ``map``, ``report`` and ``qgz`` (the QGIS project of
+        each GeoPackage, which is in it, once more as a file beside it).
     formats
         In which formats the tables are written.
     as_of
@@ -118,7 +121,7 @@ def run(
     screening = Screening(inputs, book, request.strict, request.workers)
     with staged(request.out, overwrite=request.overwrite) as folder:
         wanted = [name for name in FORMATS if name in request.formats and "gpkg" in request.outputs]
-        alone = request.postgis is None and set(request.outputs) == {"gpkg"}
+        alone = request.postgis is None and set(request.outputs) - {*EXTRAS} == {"gpkg"}
         parted = alone and wanted == ["parquet"] and screening.inputs.parcels.order is not None
         single = alone and wanted == ["gpkg"]
         spool = None if single or parted else folder / ".spool"
@@ -147,6 +150,8 @@ def run(
             record["command"] = request.command
         if "gpkg" in request.outputs:
             record |= _write_volumes(folder, screening, tables.get(VOLUMES), request)
+        if "qgz" in request.outputs:
+            _write_projects(folder)
         infos = {role: plan.info for role, plan in screening.plans.items()}
         results = Results(record, infos, tables, screening.context(), catalogue_of(screening))
         if "map" in request.outputs:
@@ -305,6 +310,14 @@ def _write_volumes(
         return {}
     write_volumes(folder, model, about_of(screening, request.as_of), request.lang)
     return {"volumes": model.record()}
+
+
+def _write_projects(folder: Path) -> None:
+    """Write the project of each GeoPackage as a file beside it, for those who look for one."""
+    from geo_urc.outputs.geopackage import stored_project
+
+    for path in sorted(folder.glob("*.gpkg")):
+        path.with_suffix(".qgz").write_bytes(stored_project(path))
 
 
 def _write_flat_files(

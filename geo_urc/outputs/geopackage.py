@@ -405,8 +405,8 @@ def _styles(
     names = about.names.get(info.role)
     for shape in shapes:
         suffix = SHAPES[shape].to(lang) if shape != shapes[0] else ""
-        for rule in info.rules or (None,):
-            default = shape == shapes[0] and rule in (None, info.rules[0])
+        for place, rule in enumerate(info.rules or (None,)):
+            default = shape == shapes[0] and place == 0
             part: Part = "all" if default else "look"
             title = info.title.to(lang) if rule is None else rule_label(rule, lang)
             qml = style_qml(info, rule, lang, shape=shape, name=names, part=part)
@@ -474,7 +474,7 @@ def _add_metadata(
         ("RULEBOOK_VERSION", about.rulebook_version),
         ("SOFTWARE", about.software),
         ("EVALUATION_CRS", about.crs),
-        *((f"SOURCE_{i}", source.to(lang)) for i, source in enumerate(about.sources, start=1)),
+        *((f"SOURCE_{i:02}", source.to(lang)) for i, source in enumerate(about.sources, start=1)),
     ):
         if value:
             SubElement(items, "MDI", key=key).text = xml_text(value)

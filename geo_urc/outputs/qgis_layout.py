@@ -388,12 +388,12 @@ def _add_scale_bar(layout: Element, map_id: str, scale: int, lang: Lang) -> None
     left, top, _, height = _MAP_MM
     steps = 3
     long = metres / scale * 1000 * steps
-    place = (left + 4, top + height - 17, long + 22, 13)
+    place = (left + 4, top + height - 15, long + 21, 11)
     _add_box(layout, place, fill="#ffffff", outline="#c8c8c8")
     bar = _item(
         layout,
         _SCALE,
-        (left + 6, top + height - 16, long + 18, 11),
+        (left + 5, top + height - 14.5, long + 18, 10),
         style="Single Box",
         mapUuid=map_id,
         unitType=words[1],

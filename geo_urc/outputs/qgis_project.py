@@ -324,7 +324,6 @@ def metadata(info: LayerInfo, about: About, lang: Lang) -> Element:
     SubElement(made, "abstract").text = xml_text(rules)
     for line in history(about, lang):
         SubElement(made, "history").text = line
-    system_in(made, "crs", info.crs)
     return made
 
 

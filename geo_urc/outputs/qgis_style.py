@@ -121,14 +121,14 @@ def _add_labels(
     qgis: Element, info: LayerInfo, rule: RuleInfo, shape: Shape, name: str | None
 ) -> None:
     """Label subjects with the mark of their verdict and their name, near enough to be read."""
-    marks = [(word, look.mark) for word, look in LOOKS.items()]
+    marks = [(word, f"{look.mark} ") for word, look in LOOKS.items()]
     mark = ex.switch(ex.field(info.column_of(rule.id, "verdict")), marks, "''")
     called = _called(info, name)
     settings = SubElement(SubElement(qgis, "labeling", type="simple"), "settings")
     text = SubElement(
         settings,
         "text-style",
-        fieldName=f"trim({mark} || ' ' || {called})",
+        fieldName=f"{mark} || {called}",
         isExpression="1",
         fontFamily=_FONT,
         fontSize="8",
@@ -144,11 +144,12 @@ def _add_labels(
         text,
         "text-buffer",
         bufferDraw="1",
-        bufferSize="0.7",
+        bufferSize="0.8",
         bufferSizeUnits="MM",
         bufferColor=rgba("#ffffff"),
         bufferOpacity="0.9",
         bufferNoFill="1",
+        bufferJoinStyle="128",
     )
     SubElement(settings, "text-format", multilineAlign="1", wrapChar="", autoWrapLength="0")
     # Points: around them; lines: along them; polygons: in the middle, also across the edge.

@@ -244,7 +244,7 @@ def write_solids_geopackage(path: Path, model: Model, about: About, lang: Lang) 
     write_geopackage_layer(path, info, table.schema, table.to_batches())
     role = model.info.role
     names = {info.role: about.names[role]} if role in about.names else {}
-    told = replace(about, title=TITLE, crs=model.crs, names=names, counts={})
+    told = replace(about, crs=model.crs, names=names, counts={})
     finish_geopackage(path, [info], told, lang)
 
 
