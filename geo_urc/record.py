@@ -6,9 +6,11 @@ import dataclasses
 import datetime as dt
 import importlib.metadata
 import platform
+import re
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -120,8 +122,7 @@ def about_of(screening: Screening, as_of: dt.date) -> About:
     """Return what a file of results says of itself; counts are those of the rows so far."""
     inputs = screening.inputs
     sources = [inputs.parcels.source, *(layer.source for layer in inputs.layers.values())]
-    read = [(s.role, s.path, s.crs) for s in sources]
-    read += [(r.source.role, r.source.path, r.source.crs) for r in inputs.rasters.values()]
+    rasters = (raster.source for raster in inputs.rasters.values())
     columns = {
         role: {column.name for column in plan.info.columns}
         for role, plan in screening.plans.items()
@@ -133,12 +134,9 @@ def about_of(screening: Screening, as_of: dt.date) -> About:
         rulebook_version=screening.book.version,
         software=f"geo-urc {importlib.metadata.version('geo-urc')}",
         crs=inputs.evaluation_crs,
-        sources=tuple(
-            Text(
-                f"{roles()[role].title.zh}：{path}（{crs}）",
-                f"{roles()[role].title.en}: {path} ({crs})",
-            )
-            for role, path, crs in read
+        sources=(
+            *(_source(s.role, s.path, s.crs) for s in sources),
+            *(_source(r.role, r.path, r.crs) for r in rasters),
         ),
         names={role: name for role, name in names.items() if name in columns.get(role, ())},
         counts={
@@ -146,6 +144,19 @@ def about_of(screening: Screening, as_of: dt.date) -> About:
             for role, rules in screening.counts.items()
         },
     )
+
+
+def _source(role: str, path: str, crs: str) -> Text:
+    """Return an input in a line: its role, its file, and its system where that has a code.
+
+    Without folders: the file goes to others, and says the same wherever the run took place.
+    """
+    file, mark, layer = path.partition("|layername=")
+    name = f"{Path(file).name}{mark}{layer}"
+    title = roles()[role].title
+    if not re.fullmatch(r"\w+:\w+", crs):
+        return Text(f"{title.zh}：{name}", f"{title.en}: {name}")
+    return Text(f"{title.zh}：{name}（{crs}）", f"{title.en}: {name} ({crs})")
 
 
 def software() -> dict[str, str]:

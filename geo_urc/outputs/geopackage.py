@@ -399,15 +399,14 @@ def _styles(
 ) -> Iterator[tuple[str, str, int, str]]:
     """Yield (name, style, default, description) of a layer; the default comes first.
 
-    The default alone has columns and form: a style that is chosen later changes only what is
-    seen. Of a layer with several kinds of geometry, the first is what QGIS opens by itself.
+    The default alone has the form, and another style leaves it as it is. Of a layer with several kinds of geometry, the first is what QGIS opens by itself.
     """
     names = about.names.get(info.role)
     for shape in shapes:
         suffix = SHAPES[shape].to(lang) if shape != shapes[0] else ""
         for place, rule in enumerate(info.rules or (None,)):
             default = shape == shapes[0] and place == 0
-            part: Part = "all" if default else "look"
+            part: Part = "all" if default else "columns"
             title = info.title.to(lang) if rule is None else rule_label(rule, lang)
             qml = style_qml(info, rule, lang, shape=shape, name=names, part=part)
             source = "" if rule is None else rule.citation.to(lang)

@@ -46,7 +46,7 @@ def bounds_in(
     Examples
     --------
     >>> [round(edge) for edge in bounds_in((116.9, 39.9, 117.1, 40.0), "EPSG:4490", "EPSG:4548")]
-    [491449, 4418460, 508551, 4429564]
+    [491448, 4418426, 508552, 4429534]
     """
     from pyproj import CRS, Transformer
 

@@ -26,19 +26,13 @@ _MISSING = Text("未提供图层", "Layers not given")
 
 
 def add_columns(qgis: Element, info: LayerInfo, lang: Lang) -> None:
-    """Add what a layer says of its columns and of its form.
-
-    Columns of ours are not to be edited by hand, the user's are; codes show as words and are
-    still stored as codes.
-    """
+    """Add headings of columns, and words for codes; what is stored are still the codes."""
     columns = [column for column in info.columns if column.origin != "geometry"]
     configuration = SubElement(qgis, "fieldConfiguration")
     aliases = SubElement(qgis, "aliases")
-    editable = SubElement(qgis, "editable")
     for index, column in enumerate(columns, start=1):
         name, title = xml_text(column.name), xml_text(column_title(column, lang))
         SubElement(aliases, "alias", field=name, index=str(index), name=title)
-        SubElement(editable, "field", name=name, editable=str(int(column.origin == "user")))
         widget = SubElement(SubElement(configuration, "field", name=name), "editWidget")
         words = column_words(info, column, lang)
         config = SubElement(widget, "config")
@@ -51,8 +45,17 @@ def add_columns(qgis: Element, info: LayerInfo, lang: Lang) -> None:
         else:
             widget.set("type", "TextEdit")
             option(config, {"IsMultiline": False, "UseHtml": False})
+
+
+def add_form(qgis: Element, info: LayerInfo, lang: Lang) -> None:
+    """Add form and attribute table. Columns of ours are not to be edited, the user's are."""
+    editable = SubElement(qgis, "editable")
+    for column in info.columns:
+        if column.origin != "geometry":
+            free = str(int(column.origin == "user"))
+            SubElement(editable, "field", name=xml_text(column.name), editable=free)
     _add_table(qgis, info)
-    _add_form(qgis, info, lang)
+    _add_pages(qgis, info, lang)
 
 
 def _add_table(qgis: Element, info: LayerInfo) -> None:
@@ -80,8 +83,8 @@ def _add_table(qgis: Element, info: LayerInfo) -> None:
             )
 
 
-def _add_form(qgis: Element, info: LayerInfo, lang: Lang) -> None:
-    """Add the form: a page on the subject, and one with a box for each rule."""
+def _add_pages(qgis: Element, info: LayerInfo, lang: Lang) -> None:
+    """Add the pages of the form: one on the subject, one with a box for each rule."""
     SubElement(qgis, "editorlayout").text = "tablayout"
     form = SubElement(qgis, "attributeEditorForm")
     named = {name for rule in info.rules for name in _facts(rule)}

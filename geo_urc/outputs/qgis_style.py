@@ -9,14 +9,17 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 from geo_urc.outputs import qgis_expressions as ex
 from geo_urc.outputs.labels import column_words, rule_label, unit_text
 from geo_urc.outputs.palette import LOOKS
-from geo_urc.outputs.qgis_form import add_columns
+from geo_urc.outputs.qgis_form import add_columns, add_form
 from geo_urc.outputs.qgis_symbols import Shape, background_symbol, shape_of, verdict_symbol
 from geo_urc.outputs.qgis_xml import QGIS_VERSION, rgba
 from geo_urc.results import Column, FactLine, LayerInfo, RuleInfo
 from geo_urc.text import Lang, Text
 from geo_urc.verdicts import LABELS, REASONS
 
-Part = Literal["all", "look"]
+Part = Literal["all", "columns", "look"]
+"""How much a style holds: the rest stays as it is where the style is chosen."""
+_LOOK = "Symbology|Labeling|MapTips"
+_HELD: dict[Part, str] = {"all": "AllStyleCategories", "columns": f"{_LOOK}|Fields", "look": _LOOK}
 
 LABELS_BELOW = 5000
 """Denominator of the scale from which single subjects have labels: a parcel is a centimetre."""
@@ -51,8 +54,8 @@ def style_qml(
     name
         The user's column that names the subjects, if there is one.
     part
-        ``look`` leaves columns and form as they are, so that a style changes nothing but
-        what is seen on the map.
+        ``columns`` leaves the form as it is, ``look`` the columns too: such a style changes
+        nothing but what is seen on the map.
     """
     qgis = Element("qgis", version=QGIS_VERSION)
     fill_style(qgis, info, rule, lang, shape=shape, name=name, part=part)
@@ -71,8 +74,7 @@ def fill_style(
 ) -> None:
     """Put a style into an element: that of a style, or of a layer in a project."""
     shape = shape or shape_of(info.geometry_type)
-    look = "Symbology|Labeling|MapTips"
-    qgis.set("styleCategories", look if part == "look" else "AllStyleCategories")
+    qgis.set("styleCategories", _HELD[part])
     qgis.set("labelsEnabled", str(int(rule is not None)))
     # Outlines finer than a pixel are not drawn to the last corner: a city stays quick.
     for setting, value in (
@@ -91,8 +93,10 @@ def fill_style(
         _add_labels(qgis, info, rule, shape, name)
     title = ex.field(info.one("id") if name is None else name)
     SubElement(qgis, "mapTip").text = "".join(_map_tip(info, rule, lang, name))
-    if part == "all":
+    if part != "look":
         add_columns(qgis, info, lang)
+    if part == "all":
+        add_form(qgis, info, lang)
         SubElement(qgis, "previewExpression").text = title
 
 

@@ -72,7 +72,7 @@ def darker(colour: str) -> str:
     Examples
     --------
     >>> darker("#f0e442")
-    '#6c671e'
+    '#6c661d'
     """
     return "#" + "".join(f"{int(colour[i : i + 2], 16) * 45 // 100:02x}" for i in (1, 3, 5))
 

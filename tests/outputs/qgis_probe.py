@@ -105,6 +105,7 @@ def seen_project(path: str, file: str) -> dict:
         QgsApplication,
         QgsLayoutExporter,
         QgsLayoutItemLabel,
+        QgsLayoutItemScaleBar,
         QgsProject,
         QgsVectorLayer,
     )
@@ -142,9 +143,9 @@ def seen_project(path: str, file: str) -> dict:
         for name in themes.mapThemes()
     }
     # A style that is chosen later must not take the form away.
-    parcels = project.mapLayer("geo_urc_parcels")
     seen["others"] = {}
-    for style in reversed(parcels.styleManager().styles()):
+    parcels = project.mapLayer("geo_urc_parcels")
+    for style in reversed(parcels.styleManager().styles()) if parcels else ():
         parcels.styleManager().setCurrentStyle(style)
         renderer = parcels.renderer()
         seen["others"][style] = [
@@ -159,6 +160,12 @@ def seen_project(path: str, file: str) -> dict:
     first = layouts[0]
     seen["texts"] = [
         item.currentText() for item in first.items() if isinstance(item, QgsLayoutItemLabel)
+    ]
+    # A bar that knows neither map nor unit has no width.
+    seen["bars"] = [
+        [item.style(), item.unitLabel(), item.unitsPerSegment(), item.rect().width()]
+        for item in first.items()
+        if isinstance(item, QgsLayoutItemScaleBar)
     ]
     seen["exported"] = QgsLayoutExporter(first).exportToPdf(f"{path}.pdf", settings)
     seen["pages"] = first.atlas().updateFeatures()

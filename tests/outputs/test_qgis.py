@@ -305,7 +305,8 @@ def test_a_sheet_says_all_that_a_map_has_to(project, path):
         "北",
     ):
         assert words in text, (words, text)
-    assert re.search(r"\d+ 米", text), "the scale bar"
+    ((style, unit, step, width),) = project["bars"]
+    assert (style, unit, step) == ("Single Box", "米", 100) and width > 45
 
 
 def test_the_album_has_a_page_for_each_rule(project, path):
