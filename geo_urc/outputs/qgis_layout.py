@@ -126,7 +126,7 @@ def add_layout(parent: Element, sheet: Sheet, about: About, lang: Lang) -> None:
     _add_text(layout, _by_page(cited), source, size, colour=_GREY)
     _add_box(layout, (side, 247, side_width, 0.3), fill="#c8c8c8", outline=None)
     facts = f"{TEXTS['scale'].to(lang)}  1:{scale:,}"
-    if system := _system_name(about.crs):
+    if system := _system_name(about.crs, lang):
         facts += f"\n{TEXTS['crs'].to(lang)}  {system}"
     _add_text(layout, ex.plain_text(facts), (side, 249, side_width, 14), 8.5, colour=_GREY)
     _add_text(layout, TEXTS["made_by"].to(lang), (side, 268, side_width, 8), 9.5)
@@ -163,7 +163,7 @@ def _fitted(
     size = largest
     # A letter is as wide as its size, those of the Latin script a bit more than half; a line
     # breaks before it is full.
-    units = max(sum(1.0 if ord(sign) > 0x2E7F else 0.56 for sign in text) for text in texts)
+    units = max(sum(1.0 if ord(sign) > 0x2E7F else 0.52 for sign in text) for text in texts)
     while size > 4.0:
         letter = size * 0.353
         lines = math.ceil(units * letter / (place[2] * 0.94))
@@ -193,7 +193,8 @@ def _by_page(texts: Mapping[str, str]) -> str:
     return f"[% {ex.looked_up(texts, '@atlas_pagename', first)} %]"
 
 
-def _system_name(crs: str) -> str:
+def _system_name(crs: str, lang: Lang) -> str:
+    """Return what a system is called, with its code; empty for one that PROJ does not know."""
     from pyproj import CRS
     from pyproj.exceptions import CRSError
 
@@ -202,7 +203,10 @@ def _system_name(crs: str) -> str:
     except CRSError:
         return ""
     authority = system.to_authority(min_confidence=100)
-    return f"{system.name}（{':'.join(authority)}）" if authority else system.name
+    if authority is None:
+        return system.name
+    code = ":".join(authority)
+    return Text(f"{system.name}（{code}）", f"{system.name} ({code})").to(lang)
 
 
 def _add_page(layout: Element) -> None:
