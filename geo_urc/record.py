@@ -6,9 +6,11 @@ import dataclasses
 import datetime as dt
 import importlib.metadata
 import platform
+import re
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -21,11 +23,14 @@ from geo_urc.grounds import grounds_of_rule
 from geo_urc.inputs.table import Inputs, Layer, Notice, SetAside, SourceRecord
 from geo_urc.policy.model import Rule
 from geo_urc.policy.rulebook import Rulebook
-from geo_urc.results import CatalogueEntry, LayerInfo
+from geo_urc.results import About, CatalogueEntry, LayerInfo
+from geo_urc.roles import roles
 from geo_urc.screening import Screening
 from geo_urc.text import Text
 
 FORMAT = 1
+TITLE = Text("北京市城市更新政策适用性筛查", "Beijing urban renewal: policy screening")
+"""What a file of results is called."""
 _NAMED = 3
 """How many names a notice lists."""
 _SOFTWARE = (
@@ -111,6 +116,47 @@ def run_record(
         ),
         "catalogue": _CATALOGUE.dump_python(catalogue_of(screening), mode="json"),
     }
+
+
+def about_of(screening: Screening, as_of: dt.date) -> About:
+    """Return what a file of results says of itself; counts are those of the rows so far."""
+    inputs = screening.inputs
+    sources = [inputs.parcels.source, *(layer.source for layer in inputs.layers.values())]
+    rasters = (raster.source for raster in inputs.rasters.values())
+    columns = {
+        role: {column.name for column in plan.info.columns}
+        for role, plan in screening.plans.items()
+    }
+    names = {s.role: s.fields["name"] for s in sources if "name" in s.fields}
+    return About(
+        title=TITLE,
+        as_of=as_of,
+        rulebook_version=screening.book.version,
+        software=f"geo-urc {importlib.metadata.version('geo-urc')}",
+        crs=inputs.evaluation_crs,
+        sources=(
+            *(_source(s.role, s.path, s.crs) for s in sources),
+            *(_source(r.role, r.path, r.crs) for r in rasters),
+        ),
+        names={role: name for role, name in names.items() if name in columns.get(role, ())},
+        counts={
+            role: {rule: dict(words) for rule, words in rules.items()}
+            for role, rules in screening.counts.items()
+        },
+    )
+
+
+def _source(role: str, path: str, crs: str) -> Text:
+    """Return an input in a line: its role, its file, and its system where that has a code.
+
+    Without folders: the file goes to others, and says the same wherever the run took place.
+    """
+    file, mark, layer = path.partition("|layername=")
+    name = f"{Path(file).name}{mark}{layer}"
+    title = roles()[role].title
+    if not re.fullmatch(r"\w+:\w+", crs):
+        return Text(f"{title.zh}：{name}", f"{title.en}: {name}")
+    return Text(f"{title.zh}：{name}（{crs}）", f"{title.en}: {name} ({crs})")
 
 
 def software() -> dict[str, str]:

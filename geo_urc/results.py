@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -294,3 +295,40 @@ class Sweep:
     rules: Mapping[tuple[str, str], Text]
     subjects: Mapping[str, Text]
     table: pa.Table
+
+
+@dataclass(frozen=True)
+class About:
+    """What a file of results says of itself.
+
+    Attributes
+    ----------
+    title
+        What the file is.
+    as_of
+        Date that the verdicts speak for; stands wherever a format wants a time.
+    rulebook_version, software
+        Of the rulebook and of this program.
+    crs
+        Evaluation system, in metres, in which maps are drawn.
+    sources
+        What was read, a line each.
+    names
+        Role → the user's column that names its subjects.
+    counts
+        Role → rule → verdict → number of subjects.
+    """
+
+    title: Text
+    as_of: dt.date
+    rulebook_version: str = ""
+    software: str = ""
+    crs: str = ""
+    sources: tuple[Text, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
+    counts: Mapping[str, Mapping[str, Mapping[str, int]]] = field(default_factory=dict)
+
+    @property
+    def stamp(self) -> str:
+        """The date as a time, for formats that want one: the same run gives the same bytes."""
+        return f"{self.as_of.isoformat()}T00:00:00.000Z"

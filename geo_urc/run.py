@@ -20,7 +20,7 @@ from geo_urc.outputs.staging import RECORD, staged
 from geo_urc.policy.rulebook import Rulebook
 from geo_urc.processes import ahead
 from geo_urc.progress import SILENT, Progress, counted
-from geo_urc.record import catalogue_of, rule_rows, run_record, set_aside_of
+from geo_urc.record import about_of, catalogue_of, rule_rows, run_record, set_aside_of
 from geo_urc.results import Results
 from geo_urc.screening import Screening, SubjectPlan
 from geo_urc.text import Lang, Text
@@ -33,6 +33,8 @@ GEOPACKAGE = "eligibility.gpkg"
 VOLUMES = "property_volumes"
 """The role whose features are solids."""
 OUTPUTS = ("gpkg", "map", "report")
+EXTRAS = ("qgz",)
+"""Outputs that are written only if asked for by name."""
 FORMATS = ("gpkg", "parquet", "csv")
 
 
@@ -43,7 +45,8 @@ class Request:
     Attributes
     ----------
     outputs
-        Of ``gpkg`` (the result tables), ``map`` and ``report``.
+        Of ``gpkg`` (the result tables), ``map``, ``report`` and ``qgz`` (the QGIS project of
+        each GeoPackage, which is in it, once more as a file beside it).
     formats
         In which formats the tables are written.
     as_of
@@ -122,7 +125,7 @@ def run(
     said = ahead(partial(control_of, inputs), beside) if inputs.unchecked else None
     with staged(request.out, overwrite=request.overwrite) as folder:
         wanted = [name for name in FORMATS if name in request.formats and "gpkg" in request.outputs]
-        alone = request.postgis is None and set(request.outputs) == {"gpkg"}
+        alone = request.postgis is None and set(request.outputs) - {*EXTRAS} == {"gpkg"}
         parted = alone and wanted == ["parquet"] and screening.inputs.parcels.order is not None
         single = alone and wanted == ["gpkg"]
         spool = None if single or parted else folder / ".spool"
@@ -153,6 +156,8 @@ def run(
             record["command"] = request.command
         if "gpkg" in request.outputs:
             record |= _write_volumes(folder, screening, tables.get(VOLUMES), request)
+        if "qgz" in request.outputs:
+            _write_projects(folder)
         infos = {role: plan.info for role, plan in screening.plans.items()}
         results = Results(record, infos, tables, screening.context(), catalogue_of(screening))
         if "map" in request.outputs:
@@ -278,7 +283,7 @@ def write_geopackage(
     }
     geopackage.write_attribute_table(path, "rules", _rules_table(screening))
     geopackage.write_attribute_table(path, "set_aside", _aside_table(screening))
-    geopackage.finish_geopackage(path, infos, lang, as_of=as_of)
+    geopackage.finish_geopackage(path, infos, about_of(screening, as_of), lang)
     return rows
 
 
@@ -309,8 +314,16 @@ def _write_volumes(
     model = volumes_of(screening, table)
     if model is None:
         return {}
-    write_volumes(folder, model, request.lang, as_of=request.as_of)
+    write_volumes(folder, model, about_of(screening, request.as_of), request.lang)
     return {"volumes": model.record()}
+
+
+def _write_projects(folder: Path) -> None:
+    """Write the project of each GeoPackage as a file beside it, for those who look for one."""
+    from geo_urc.outputs.geopackage import stored_project
+
+    for path in sorted(folder.glob("*.gpkg")):
+        path.with_suffix(".qgz").write_bytes(stored_project(path))
 
 
 def _write_flat_files(

@@ -142,7 +142,9 @@ _FILES = {
     "map.html": Text("地图", "Map"),
     "report.html": Text("报告", "Report"),
     "eligibility.gpkg": Text("GeoPackage", "GeoPackage"),
+    "eligibility.qgz": Text("QGIS 工程", "QGIS project"),
     "volumes.gpkg": Text("三维产权体", "Property volumes in 3D"),
+    "volumes.qgz": Text("三维产权体 QGIS 工程", "QGIS project of the volumes"),
     "volumes.city.json": Text("三维产权体 CityJSON", "Property volumes as CityJSON"),
     "run.json": Text("运行记录", "Run record"),
 }

@@ -78,7 +78,7 @@ def demo(out: Path, lang: Lang, debug: bool) -> int:
 @options.crs
 @click.option(
     "--outputs",
-    help="输出内容 / what to write  [default: gpkg,map,report; dask: gpkg]",
+    help="输出内容：gpkg,map,report,qgz / what to write  [default: gpkg,map,report; dask: gpkg]",
 )
 @click.option("--format", "formats", help="gpkg,parquet,csv  [default: gpkg; dask: parquet]")
 @click.option(
@@ -115,13 +115,17 @@ def screen(
     """筛查宗地 / screen parcels against the rulebook."""
     from geo_urc.command import Command
     from geo_urc.record import anything_set_aside
-    from geo_urc.run import FORMATS, OUTPUTS
+    from geo_urc.run import EXTRAS, FORMATS, OUTPUTS
 
     on_cluster = engine == "dask"
     asked = Command(
         parcels,
         _date(as_of),
-        _among(outputs or ("gpkg" if on_cluster else "gpkg,map,report"), OUTPUTS, "--outputs"),
+        _among(
+            outputs or ("gpkg" if on_cluster else "gpkg,map,report"),
+            (*OUTPUTS, *EXTRAS),
+            "--outputs",
+        ),
         _among(formats or ("parquet" if on_cluster else "gpkg"), FORMATS, "--format"),
         None if layers is None else str(layers),
         tuple(str(path) for path in overlays),
@@ -668,6 +672,15 @@ def _misfit(
     """Return what does not go together in the options of the engine and the rest."""
     from geo_urc.inputs.partitions import are_in
 
+    if "qgz" in asked.outputs and not ("gpkg" in asked.outputs and "gpkg" in asked.formats):
+        return Problem(
+            "--outputs qgz",
+            Text(
+                "QGIS 工程须与 GeoPackage 一起写出。",
+                "a QGIS project is written beside a GeoPackage only.",
+            ),
+            Text("请用 --outputs gpkg,qgz。", "Use --outputs gpkg,qgz."),
+        )
     if not on_cluster:
         if scheduler is None:
             return None

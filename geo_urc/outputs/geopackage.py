@@ -1,23 +1,28 @@
-"""The GeoPackage: layers streamed in by GDAL, then styles, headings and dates by SQLite."""
+"""The GeoPackage: layers streamed in by GDAL, then all that QGIS shows them by, by SQLite."""
 
 from __future__ import annotations
 
-import datetime as dt
+import json
 import sqlite3
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from xml.etree.ElementTree import Element, SubElement, tostring
 
 import numpy as np
 import pyarrow as pa
 
 from geo_urc.errors import OutputError, Problem
-from geo_urc.outputs.labels import column_title, rule_label
-from geo_urc.outputs.qgis_style import style_qml
-from geo_urc.results import LayerInfo
+from geo_urc.outputs.labels import TABLES, column_title, column_words, rule_label
+from geo_urc.outputs.qgis_project import SHAPES, metadata, project_qgz, shapes_in
+from geo_urc.outputs.qgis_style import Part, style_qml
+from geo_urc.outputs.qgis_symbols import Shape
+from geo_urc.results import About, LayerInfo
+from geo_urc.safe_text import xml_text
 from geo_urc.text import Lang, Text
 from geo_urc.wkb import one_ring_polygons, promote
 
@@ -38,6 +43,29 @@ CREATE TABLE IF NOT EXISTS gpkg_data_columns (
     description TEXT, mime_type TEXT, constraint_name TEXT,
     CONSTRAINT pk_gdc PRIMARY KEY (table_name, column_name),
     CONSTRAINT gdc_tn UNIQUE (table_name, name))
+"""
+_WORDS = """
+CREATE TABLE IF NOT EXISTS gpkg_data_column_constraints (
+    constraint_name TEXT NOT NULL, constraint_type TEXT NOT NULL, value TEXT,
+    min NUMERIC, min_is_inclusive BOOLEAN, max NUMERIC, max_is_inclusive BOOLEAN,
+    description TEXT, CONSTRAINT gdcc_ntv UNIQUE (constraint_name, constraint_type, value))
+"""
+_METADATA = """
+CREATE TABLE IF NOT EXISTS gpkg_metadata (
+    id INTEGER CONSTRAINT m_pk PRIMARY KEY ASC NOT NULL, md_scope TEXT NOT NULL DEFAULT 'dataset',
+    md_standard_uri TEXT NOT NULL, mime_type TEXT NOT NULL DEFAULT 'text/xml',
+    metadata TEXT NOT NULL DEFAULT '')
+"""
+_METADATA_OF = """
+CREATE TABLE IF NOT EXISTS gpkg_metadata_reference (
+    reference_scope TEXT NOT NULL, table_name TEXT, column_name TEXT, row_id_value INTEGER,
+    timestamp DATETIME NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ','now')),
+    md_file_id INTEGER NOT NULL, md_parent_id INTEGER,
+    CONSTRAINT crmr_mfi_fk FOREIGN KEY (md_file_id) REFERENCES gpkg_metadata(id),
+    CONSTRAINT crmr_mpi_fk FOREIGN KEY (md_parent_id) REFERENCES gpkg_metadata(id))
+"""
+_PROJECTS = """
+CREATE TABLE qgis_projects (name TEXT PRIMARY KEY, metadata BLOB, content BLOB)
 """
 _EXTENSIONS = """
 CREATE TABLE IF NOT EXISTS gpkg_extensions (
@@ -133,12 +161,13 @@ def write_attribute_table(path: Path, name: str, table: pa.Table) -> None:
 
 
 def finish_geopackage(
-    path: Path, layers: Sequence[LayerInfo], lang: Lang = "zh", *, as_of: dt.date
+    path: Path, layers: Sequence[LayerInfo], about: About, lang: Lang = "zh"
 ) -> None:
-    """Give a written GeoPackage its QGIS styles, column headings and fixed dates.
+    """Give a written GeoPackage all that QGIS shows it by: styles, headings, metadata, a project.
 
     Every rule of a layer becomes a named style, the first one the default; headings are in
-    the styles (for QGIS before 3.28) and in ``gpkg_data_columns`` (for later ones).
+    the styles (for QGIS before 3.28) and in ``gpkg_data_columns`` (for later ones). The
+    project is in the file, under the name of its title.
 
     Parameters
     ----------
@@ -146,27 +175,44 @@ def finish_geopackage(
         File in which all layers are written.
     layers
         Those that are to be styled, as they were written.
+    about
+        What the file is. Its date stands wherever the format wants a time of change, so that
+        the same run gives the same bytes.
     lang
-        Language of legends and headings.
-    as_of
-        Stands wherever the format wants a time of change, so that the same run gives the
-        same bytes.
+        Language of legends, headings, form and project.
 
     Raises
     ------
     OutputError
         The file cannot be changed.
     """
-    stamp = f"{as_of.isoformat()}T00:00:00.000Z"
     try:
         with closing(sqlite3.connect(path)) as connection:
             connection.execute("PRAGMA journal_mode=DELETE")
             with connection:
-                _add_styles(connection, layers, lang, stamp)
+                _add_styles(connection, layers, about, lang)
                 _add_headings(connection, layers, lang)
-                connection.execute("UPDATE gpkg_contents SET last_change = ?", (stamp,))
+                _add_metadata(connection, layers, about, lang)
+                connection.execute("UPDATE gpkg_contents SET last_change = ?", (about.stamp,))
+                _add_project(connection, path.name, layers, about, lang)
     except sqlite3.Error as error:
         raise _refused(path, "layer_styles", error) from error
+
+
+def stored_project(path: Path) -> bytes:
+    """Return the QGIS project of a finished GeoPackage, as a ``.qgz`` in the same folder holds it.
+
+    Raises
+    ------
+    OutputError
+        The file has none, or cannot be read.
+    """
+    try:
+        with closing(sqlite3.connect(path)) as connection:
+            (content,) = connection.execute("SELECT content FROM qgis_projects").fetchone()
+    except (sqlite3.Error, TypeError) as error:
+        raise _refused(path, "qgis_projects", error) from error
+    return bytes.fromhex(content.decode("ascii"))
 
 
 def free_name(wanted: str, taken: Iterable[str]) -> str:
@@ -327,7 +373,7 @@ def _check(path: Path, layer: str, geometry: str | None, tally: _Tally) -> None:
 
 
 def _add_styles(
-    connection: sqlite3.Connection, layers: Sequence[LayerInfo], lang: Lang, stamp: str
+    connection: sqlite3.Connection, layers: Sequence[LayerInfo], about: About, lang: Lang
 ) -> None:
     connection.execute(_STYLES)
     connection.executemany(
@@ -335,50 +381,147 @@ def _add_styles(
         " f_geometry_column, styleName, styleQML, styleSLD, useAsDefault, description, owner,"
         " update_time) VALUES ('', '', ?, ?, ?, ?, '', ?, ?, '', ?)",
         [
-            (
-                info.role,
-                info.one("geometry"),
-                rule_label(rule, lang),
-                style_qml(info, rule, lang),
-                int(place == 0),
-                rule.citation.to(lang),
-                stamp,
-            )
+            (info.role, info.one("geometry"), *style, about.stamp)
             for info in layers
-            for place, rule in enumerate(info.rules)
+            for style in _styles(info, shapes_in(connection, info), about, lang)
         ],
     )
     # Without this row QGIS looks past the styles once any other attribute table exists.
     connection.execute(
         "INSERT INTO gpkg_contents (table_name, data_type, identifier, description, last_change)"
         " VALUES ('layer_styles', 'attributes', 'layer_styles', '', ?)",
-        (stamp,),
+        (about.stamp,),
     )
 
 
+def _styles(
+    info: LayerInfo, shapes: Sequence[Shape], about: About, lang: Lang
+) -> Iterator[tuple[str, str, int, str]]:
+    """Yield (name, style, default, description) of a layer; the default comes first.
+
+    The default alone has the form, and another style leaves it as it is. Of a layer with several kinds of geometry, the first is what QGIS opens by itself.
+    """
+    names = about.names.get(info.role)
+    for shape in shapes:
+        suffix = SHAPES[shape].to(lang) if shape != shapes[0] else ""
+        for place, rule in enumerate(info.rules or (None,)):
+            default = shape == shapes[0] and place == 0
+            part: Part = "all" if default else "columns"
+            title = info.title.to(lang) if rule is None else rule_label(rule, lang)
+            qml = style_qml(info, rule, lang, shape=shape, name=names, part=part)
+            source = "" if rule is None else rule.citation.to(lang)
+            yield title + suffix, qml, int(default), source
+
+
 def _add_headings(connection: sqlite3.Connection, layers: Sequence[LayerInfo], lang: Lang) -> None:
+    """Write headings and vocabularies as the standard has them, for what reads those."""
     connection.execute(_HEADINGS)
+    connection.execute(_WORDS)
+    lists: dict[tuple[tuple[str, str], ...], str] = {}
     for info in layers:
         columns = [column for column in info.columns if column.origin != "geometry"]
-        titles = [column_title(column, lang) for column in columns]
-        connection.executemany(
-            "INSERT INTO gpkg_data_columns (table_name, column_name, name, title)"
-            " VALUES (?, ?, ?, ?)",
-            [
-                # GDAL shows `name`, which must be unique in its table; the standard `title`.
-                (
-                    info.role,
-                    column.name,
-                    title if titles.count(title) == 1 else f"{title} {column.name}",
-                    title,
-                )
-                for column, title in zip(columns, titles, strict=True)
-            ],
+        rows = []
+        for column in columns:
+            # A list says which values there may be: of the user's own columns it cannot.
+            own = column.origin == "user"
+            words = {} if own else column_words(info, column, lang)
+            called = None
+            if words:
+                called = lists.setdefault(tuple(words.items()), f"words_{len(lists) + 1}")
+            rows.append((column.name, column_title(column, lang), called))
+        _add_columns(connection, info.role, rows)
+    there = {name for (name,) in connection.execute("SELECT table_name FROM gpkg_contents")}
+    for table, titles in TABLES.items():
+        if table in there:
+            rows = [(name, title.to(lang), None) for name, title in titles.items()]
+            _add_columns(connection, table, rows)
+    connection.executemany(
+        "INSERT INTO gpkg_data_column_constraints (constraint_name, constraint_type, value,"
+        " description) VALUES (?, 'enum', ?, ?)",
+        [(name, code, word) for words, name in lists.items() for code, word in words],
+    )
+    _add_extension(connection, "gpkg_schema", ["gpkg_data_columns", "gpkg_data_column_constraints"])
+
+
+def _add_columns(
+    connection: sqlite3.Connection, table: str, rows: Sequence[tuple[str, str, str | None]]
+) -> None:
+    """Write (column, title, list of words) of a table."""
+    titles = Counter(title for _, title, _ in rows)
+    connection.executemany(
+        "INSERT INTO gpkg_data_columns (table_name, column_name, name, title, constraint_name)"
+        " VALUES (?, ?, ?, ?, ?)",
+        [
+            # GDAL shows `name`, which must be unique in its table; the standard `title`.
+            (table, name, title if titles[title] == 1 else f"{title} {name}", title, words)
+            for name, title, words in rows
+        ],
+    )
+
+
+def _add_metadata(
+    connection: sqlite3.Connection, layers: Sequence[LayerInfo], about: About, lang: Lang
+) -> None:
+    """Write what the file and each layer is, as GDAL and as QGIS read it."""
+    connection.execute(_METADATA)
+    connection.execute(_METADATA_OF)
+    whole = Element("GDALMultiDomainMetadata")
+    items = SubElement(whole, "Metadata")
+    for key, value in (
+        ("TITLE", about.title.to(lang)),
+        ("AS_OF", about.as_of.isoformat()),
+        ("RULEBOOK_VERSION", about.rulebook_version),
+        ("SOFTWARE", about.software),
+        ("EVALUATION_CRS", about.crs),
+        *((f"SOURCE_{i:02}", source.to(lang)) for i, source in enumerate(about.sources, start=1)),
+    ):
+        if value:
+            SubElement(items, "MDI", key=key).text = xml_text(value)
+    entries: list[tuple[str, Element, str, str | None]] = [
+        ("http://gdal.org", whole, "geopackage", None)
+    ]
+    for info in layers:
+        told = metadata(info, about, lang)
+        told.tag = "qgis"
+        entries.append(("http://mrcc.com/qgis.dtd", told, "table", info.role))
+    for number, (standard, content, scope, table) in enumerate(entries, start=1):
+        connection.execute(
+            "INSERT INTO gpkg_metadata VALUES (?, 'dataset', ?, 'text/xml', ?)",
+            (number, standard, tostring(content, encoding="unicode")),
         )
+        connection.execute(
+            "INSERT INTO gpkg_metadata_reference VALUES (?, ?, NULL, NULL, ?, ?, NULL)",
+            (scope, table, about.stamp, number),
+        )
+    _add_extension(connection, "gpkg_metadata", ["gpkg_metadata", "gpkg_metadata_reference"])
+
+
+def _add_extension(connection: sqlite3.Connection, name: str, tables: Sequence[str]) -> None:
     connection.execute(_EXTENSIONS)
+    short = name.removeprefix("gpkg_")
+    connection.executemany(
+        "INSERT INTO gpkg_extensions VALUES (?, NULL, ?, ?, 'read-write')",
+        [(t, name, f"http://www.geopackage.org/spec120/#extension_{short}") for t in tables],
+    )
+
+
+def _add_project(
+    connection: sqlite3.Connection,
+    file: str,
+    layers: Sequence[LayerInfo],
+    about: About,
+    lang: Lang,
+) -> None:
+    """Keep the project in the file, where QGIS looks for it.
+
+    The table is not among the contents: no reader of data is to take it for some.
+    """
+    connection.execute(_PROJECTS)
+    saved = {"last_modified_time": about.stamp, "last_modified_user": "geo-urc"}
+    content = project_qgz(connection, file, layers, about, lang).hex()
     connection.execute(
-        "INSERT INTO gpkg_extensions VALUES ('gpkg_data_columns', NULL, 'gpkg_schema',"
-        " 'http://www.geopackage.org/spec120/#extension_schema', 'read-write')"
+        "INSERT INTO qgis_projects VALUES (?, ?, ?)",
+        (about.title.to(lang), json.dumps(saved).encode(), content.encode()),
     )
 
 

@@ -38,6 +38,25 @@ def degree_shapes(wkb: pa.Array | pa.ChunkedArray, crs: str) -> Shapes:
     return shapely.set_coordinates(shapes, coordinates)
 
 
+def bounds_in(
+    bounds: tuple[float, float, float, float], crs: str, wanted: str
+) -> tuple[float, float, float, float]:
+    """Return west, south, east and north of what an extent covers in another system.
+
+    Examples
+    --------
+    >>> [round(edge) for edge in bounds_in((116.9, 39.9, 117.1, 40.0), "EPSG:4490", "EPSG:4548")]
+    [491448, 4418426, 508552, 4429534]
+    """
+    from pyproj import CRS, Transformer
+
+    if CRS.from_user_input(crs) == CRS.from_user_input(wanted):
+        return bounds
+    turn = Transformer.from_crs(crs, wanted, always_xy=True)
+    west, south, east, north = turn.transform_bounds(*bounds)
+    return west, south, east, north
+
+
 def quantised(shapes: Shapes) -> list[Any]:
     """Return each geometry as nested lists of whole steps; None where there is none.
 

@@ -20,7 +20,7 @@ import pyarrow as pa
 import shapely
 
 from geo_urc.outputs.geopackage import finish_geopackage, write_geopackage_layer
-from geo_urc.results import ContextLayer, LayerInfo
+from geo_urc.results import About, ContextLayer, LayerInfo
 from geo_urc.text import Lang, Text
 
 GEOPACKAGE = "volumes.gpkg"
@@ -211,13 +211,13 @@ def _faces(sizes: npt.NDArray[np.intp]) -> list[Face]:
     return [bottom, top, *walls]
 
 
-def write_volumes(folder: Path, model: Model, lang: Lang, *, as_of: dt.date) -> None:
+def write_volumes(folder: Path, model: Model, about: About, lang: Lang) -> None:
     """Write both files of solids into a folder."""
-    write_solids_geopackage(folder / GEOPACKAGE, model, lang, as_of=as_of)
-    write_cityjson(folder / CITYJSON, model, as_of=as_of)
+    write_solids_geopackage(folder / GEOPACKAGE, model, about, lang)
+    write_cityjson(folder / CITYJSON, model, as_of=about.as_of)
 
 
-def write_solids_geopackage(path: Path, model: Model, lang: Lang, *, as_of: dt.date) -> None:
+def write_solids_geopackage(path: Path, model: Model, about: About, lang: Lang) -> None:
     """Write the solids as closed MultiPolygonZ shells with the columns of their layer.
 
     Styled like the result layer, by the verdicts of its rules.
@@ -242,7 +242,10 @@ def write_solids_geopackage(path: Path, model: Model, lang: Lang, *, as_of: dt.d
     place = table.schema.get_field_index(info.one("geometry"))
     table = table.set_column(place, pa.field(info.one("geometry"), pa.binary()), wkb)
     write_geopackage_layer(path, info, table.schema, table.to_batches())
-    finish_geopackage(path, [info], lang, as_of=as_of)
+    role = model.info.role
+    names = {info.role: about.names[role]} if role in about.names else {}
+    told = replace(about, crs=model.crs, names=names, counts={})
+    finish_geopackage(path, [info], told, lang)
 
 
 def write_cityjson(path: Path, model: Model, *, as_of: dt.date) -> None:

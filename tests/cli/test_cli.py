@@ -6,6 +6,7 @@ import json
 import re
 import sqlite3
 import tomllib
+import zipfile
 
 import geopandas as gpd
 import openpyxl
@@ -180,6 +181,31 @@ def test_set_goes_over_rules_and_rules_over_layers(screened, city):
     ]
     parameters = json.loads((city / "set" / "run.json").read_text("utf-8"))["parameters"]
     assert parameters["T08b.quota_share"]["value"] == 0.1
+
+
+def test_a_qgis_project_lies_beside_the_geopackage_if_asked_for(screened, city):
+    assert screened()[0] == 0
+    assert not (city / "out" / "eligibility.qgz").exists()
+    status, said, err = screened("--outputs", "gpkg,qgz", out="qgis")
+    assert status == 0, err
+    assert "QGIS 工程" in said
+    out = city / "qgis"
+    assert {p.name for p in out.iterdir()} == {"eligibility.gpkg", "eligibility.qgz", "run.json"}
+    with zipfile.ZipFile(out / "eligibility.qgz") as archive:
+        project = archive.read("project.qgs").decode("utf-8")
+    assert "./eligibility.gpkg|layername=parcels" in project
+    assert "2026-11-23" in project
+    # Whoever gets the files learns nothing of where they were made.
+    assert str(city) not in project
+    assert str(city).encode() not in (out / "eligibility.gpkg").read_bytes()
+
+
+def test_a_qgis_project_without_its_geopackage_is_refused(screened, city):
+    for more in (["--outputs", "map,qgz"], ["--outputs", "gpkg,qgz", "--format", "csv"]):
+        status, _, err = screened(*more)
+        assert status == 2
+        assert "--outputs gpkg,qgz" in err
+    assert not (city / "out").exists()
 
 
 def test_formats(screened, city):

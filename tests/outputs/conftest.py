@@ -11,7 +11,7 @@ import pytest
 import shapely
 from pyproj import Transformer
 
-from geo_urc.results import Column, FactLine, LayerInfo, Results, RuleInfo
+from geo_urc.results import About, Column, FactLine, LayerInfo, Results, RuleInfo
 from geo_urc.text import Text
 
 AS_OF = dt.date(2026, 11, 22)
@@ -218,6 +218,17 @@ def greens_table(crs: str = "EPSG:4490") -> pa.Table:
         }
     )
 
+
+ABOUT = About(
+    title=Text("北京市城市更新政策适用性筛查", "Beijing urban renewal: policy screening"),
+    as_of=AS_OF,
+    rulebook_version="2026.11",
+    software="geo-urc 0.1.0",
+    crs="EPSG:4548",
+    sources=(Text("宗地：宗地.gpkg", "Parcels: 宗地.gpkg"),),
+    names={"parcels": "名称"},
+    counts={"parcels": {"T08a": {"eligible": 1206, "unknown": 7}}},
+)
 
 RUN = {
     "geo_urc_version": "0.1.0",

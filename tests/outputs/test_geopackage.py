@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+import io
 import sqlite3
+import warnings
+import zipfile
+from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pyarrow as pa
 import pyogrio
@@ -11,10 +16,14 @@ import shapely
 from geo_urc.errors import OutputError
 from geo_urc.outputs.geopackage import (
     finish_geopackage,
+    stored_project,
     write_attribute_table,
     write_geopackage_layer,
 )
+from geo_urc.results import About
+from geo_urc.text import Text
 from tests.outputs.conftest import (
+    ABOUT,
     AS_OF,
     COUNT,
     HOSTILE,
@@ -34,7 +43,7 @@ def write_all(path: Path, crs: str = "EPSG:4490") -> Path:
     ):
         write_geopackage_layer(path, info, table.schema, table.to_batches(max_chunksize=7))
     write_attribute_table(path, "rules", pa.table({"id": ["T08a"], "parameters": ["{}"]}))
-    finish_geopackage(path, [parcels_info(crs), greens_info(crs)], as_of=AS_OF)
+    finish_geopackage(path, [parcels_info(crs), greens_info(crs)], ABOUT)
     return path
 
 
@@ -119,9 +128,80 @@ def test_gdal_gives_the_chinese_headings_back(tmp_path):
 
 
 def test_same_input_gives_the_same_bytes(tmp_path):
-    first = write_all(tmp_path / "a.gpkg").read_bytes()
-    second = write_all(tmp_path / "b.gpkg").read_bytes()
+    for place in ("a", "b"):
+        (tmp_path / place).mkdir()
+    first = write_all(tmp_path / "a" / "x.gpkg").read_bytes()
+    second = write_all(tmp_path / "b" / "x.gpkg").read_bytes()
     assert first == second
+
+
+def test_vocabularies_are_in_the_file_as_the_standard_has_them(tmp_path):
+    path = write_all(tmp_path / "a.gpkg")
+    words = rows(
+        path,
+        "SELECT value, k.description FROM gpkg_data_columns c"
+        " JOIN gpkg_data_column_constraints k USING (constraint_name)"
+        " WHERE table_name = 'parcels' AND column_name = 't08a_verdict'",
+    )
+    assert ("review", "需人工研判") in words and len(words) == 5
+    assert rows(
+        path,
+        "SELECT DISTINCT title FROM gpkg_data_columns WHERE table_name = 'rules'"
+        " AND column_name = 'id'",
+    ) == [("规则",)]
+
+
+def test_the_file_says_what_it_is(tmp_path):
+    path = write_all(tmp_path / "a.gpkg")
+    told = pyogrio.read_info(path, layer="parcels")["dataset_metadata"]
+    assert told["TITLE"] == "北京市城市更新政策适用性筛查"
+    assert told["AS_OF"] == "2026-11-22"
+    assert told["RULEBOOK_VERSION"] == "2026.11"
+    assert told["SOURCE_01"] == "宗地：宗地.gpkg"
+    assert rows(path, "SELECT DISTINCT timestamp FROM gpkg_metadata_reference") == [
+        ("2026-11-22T00:00:00.000Z",)
+    ]
+    extensions = {name for (name,) in rows(path, "SELECT extension_name FROM gpkg_extensions")}
+    assert extensions == {"gpkg_rtree_index", "gpkg_schema", "gpkg_metadata"}
+
+
+def test_every_table_opens_without_a_warning(tmp_path):
+    path = write_all(tmp_path / "a.gpkg")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = [name for name, _ in pyogrio.list_layers(path)]
+        for name in found:
+            pyogrio.read_dataframe(path, layer=name)
+    assert found == ["parcels", "green_spaces", "rules", "layer_styles"]
+    assert rows(path, "PRAGMA integrity_check") == [("ok",)]
+    assert rows(path, "PRAGMA foreign_key_check") == []
+
+
+def test_the_project_does_not_grow_with_the_rows(tmp_path):
+    sizes = []
+    for times in (1, 50):
+        path = tmp_path / str(times) / "a.gpkg"
+        path.parent.mkdir()
+        table = pa.concat_tables([parcels_table()] * times)
+        write_geopackage_layer(path, parcels_info(), table.schema, table.to_batches())
+        finish_geopackage(path, [parcels_info()], ABOUT)
+        sizes.append(len(stored_project(path)))
+    assert sizes[0] == sizes[1]
+
+
+def test_layers_without_rows_or_rules_are_finished_too(tmp_path):
+    path = tmp_path / "a.gpkg"
+    info = replace(parcels_info(), rules=())
+    table = parcels_table().slice(0, 0)
+    write_geopackage_layer(path, info, table.schema, table.to_batches())
+    finish_geopackage(path, [info], About(Text("空", "empty"), AS_OF))
+    ((name, default, qml),) = rows(
+        path, "SELECT styleName, useAsDefault, styleQML FROM layer_styles"
+    )
+    assert (name, default) == ("宗地", 1)
+    assert "singleSymbol" in qml
+    with zipfile.ZipFile(io.BytesIO(stored_project(path))) as archive:
+        ElementTree.fromstring(archive.read("project.qgs").partition(b"\n")[2])
 
 
 @pytest.mark.parametrize("cut", [3, 6, 40])
