@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from geo_urc.conversion import Converted
     from geo_urc.inputs.partitions import Manifest
     from geo_urc.inputs.table import Inputs
+    from geo_urc.osm import Done
     from geo_urc.repeat import Repeated
     from geo_urc.results import Sweep
     from geo_urc.run import Request
@@ -551,6 +552,48 @@ def template(wanted: Sequence[Role], lang: Lang) -> None:
             "",
         ]
     _console.print("\n".join(lines), end="")
+
+
+def osm_layers(done: Done, out: Path, lang: Lang) -> None:
+    """Print what an extract gave: counts, what to know of each layer, and what it cannot give."""
+    table = _table(
+        Text("角色", "role"), Text("名称", "title"), Text("数量", "count"), Text("类别", "kinds"),
+        lang=lang,
+    )  # fmt: skip
+    for one in done.made:
+        kinds = " ".join(f"{kind}={count}" for kind, count in one.kinds.most_common(8))
+        table.add_row(one.role, roles()[one.role].title.to(lang), str(one.count), kinds)
+    _console.print(table)
+    for one in done.made:
+        for remark in (*([one.mapping.lacks] if one.count else []), *one.remarks):
+            _say(Text(f"{one.role}：{remark.zh}。", f"{one.role}: {remark.en}."), lang)
+    if done.none:
+        table = _table(Text("做不出", "not made"), Text("原因", "why"), lang=lang)
+        for role, why in done.none.items():
+            table.add_row(role, why.to(lang))
+        _console.print(table)
+    for note in done.extract.notes:
+        _say(Text(f"注意：{note.zh}", f"Note: {note.en}"), lang)
+    for bad in done.extract.bad:
+        _console.print(one_line(_tagged("set_aside", done.extract.path, bad, lang)))
+    if not done.extract.declared:
+        _say(
+            Text(
+                "文件没有写明提取范围，以数据的外框代替。",
+                "The files do not say what they cover: the box about their data stands for it.",
+            ),
+            lang,
+        )
+    _say(
+        Text(
+            "数据 © OpenStreetMap 贡献者，ODbL 1.0：公开成果须注明出处，见 LICENSE.txt。",
+            "Data © OpenStreetMap contributors, ODbL 1.0: say so in what you publish; see "
+            "LICENSE.txt.",
+        ),
+        lang,
+    )
+    for path in sorted(out.iterdir()):
+        _console.print(str(path))
 
 
 def _table(*headings: Text, lang: Lang) -> Table:
