@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -197,6 +196,11 @@ def _wanted(only: Sequence[str] | None, extract: Extract) -> tuple[list[str], di
                 f"{sort.zh} 没有所需的类别，请用 .osm.pbf",
                 f"{sort.en} have no class for it: use a .osm.pbf",
             )
+        elif extract.sort != "osm" and not mapping.themes(extract.sort) & set(extract.themes):
+            layers = sorted(mapping.themes(extract.sort))
+            none[role] = Text(
+                f"缺少图层 {'、'.join(layers)}", f"the layer {' or '.join(layers)} is not there"
+            )
     if only is None:
         return [role for role in mappings() if role not in none], none
     refused = [role for role in only if role in none]
@@ -262,7 +266,7 @@ def _write(
         made.shapeless = taker.tally.shapeless
         made.left = {title: n for title, n in taker.tally.left.items() if n}
         made.unread = {name: n for name, n in taker.tally.unread.items() if n}
-        with pa.memory_map(str(spool / role)) as file, closing(pa.ipc.open_file(file)) as reader:
+        with pa.memory_map(str(spool / role)) as file, pa.ipc.open_file(file) as reader:
             small = mapping.merge or mapping.inside or mapping.beside or role in holders
             if small:
                 table = _refined(reader.read_all(), mapping, held, made)

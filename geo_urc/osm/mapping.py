@@ -6,6 +6,7 @@ is taken as a tag of its own, ``geofabrik`` or ``bbbike``, with the value ``them
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -192,6 +193,11 @@ class RoleMapping(_Table):
         """Return whether a sort of extract can give the role."""
         return any(take.sort == sort for take in self.take)
 
+    def themes(self, sort: Sort) -> frozenset[str]:
+        """Return which layers of Shapefiles hold the role."""
+        values = (value for take in self.take for value in take.tags.get(sort, ()))
+        return frozenset(value.partition("/")[0] for value in values)
+
 
 @cache
 def mappings() -> Mapping[str, RoleMapping]:
@@ -256,6 +262,12 @@ def _catalogue_faults(mapping: RoleMapping, role: Role) -> Iterator[Text]:
         yield Text(
             f"patterns 中的“{name}”不在 fields 中。", f'patterns: "{name}" is not in fields.'
         )
+    for name, pattern in mapping.patterns.items():
+        if not _usable(pattern):
+            yield Text(
+                f"patterns 中 {name} 不是只含一个组 value 的表达式。",
+                f"patterns: that of {name} is no expression with the one group value.",
+            )
     for take in mapping.take:
         for name, value in take.gives.items():
             field = role.fields.get(name)
@@ -269,6 +281,14 @@ def _catalogue_faults(mapping: RoleMapping, role: Role) -> Iterator[Text]:
         for kind in take.geometry:
             if kind not in role.kinds:
                 yield Text(f"该角色没有图形“{kind}”。", f'the role has no geometry "{kind}".')
+
+
+def _usable(pattern: str) -> bool:
+    try:
+        found = re.compile(pattern)
+    except re.error:
+        return False
+    return found.groups == 1 and "value" in found.groupindex
 
 
 def needed(chosen: list[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import sqlite3
 import warnings
@@ -17,6 +18,7 @@ import shapely
 from pyogrio.errors import DataLayerError, DataSourceError
 
 from geo_urc.errors import OutputError, Problem
+from geo_urc.inputs.layers import NOWHERE
 from geo_urc.osm.extract import GEOMETRY, ID
 from geo_urc.outputs.geopackage import VERSION, plain_reason
 from geo_urc.roles import Role, roles
@@ -29,8 +31,8 @@ if TYPE_CHECKING:
 
 RECORD = "osm.json"
 GPKG, LAYERS, LANDUSE, LICENCE = "layers.gpkg", "LAYERS.toml", "LAYERS-landuse.toml", "LICENSE.txt"
-EXTENT, NOWHERE = "osm_extent", "osm_nowhere"
-"""Layers that say where others are complete: within the extract, or nowhere."""
+EXTENT = "osm_extent"
+"""Layer that says where others are complete."""
 ATTRIBUTION = "© OpenStreetMap contributors, ODbL 1.0, https://www.openstreetmap.org/copyright"
 _STAMP = "1970-01-01T00:00:00.000Z"
 """Stands wherever a GeoPackage wants the time: the same input gives the same bytes."""
@@ -59,7 +61,7 @@ def write_layer(
 
 def write_all(folder: Path, done: Done, lang: Lang) -> None:
     """Write what goes with the layers."""
-    _write_coverage(folder, done)
+    _write_extent(folder, done)
     _settle(folder / GPKG)
     files = {LAYERS: _layers_toml(done, lang, parcels=False), LICENCE: _licence(done, lang)}
     if any(made.role == "parcels" and made.count for made in done.made):
@@ -101,21 +103,17 @@ def _append(folder: Path, layer: str, kind: str, rows: pa.RecordBatchReader, tit
         raise OutputError(Problem(f"{GPKG}, {layer}", what, fix)) from error
 
 
-def _write_coverage(folder: Path, done: Done) -> None:
-    schema = pa.schema([("name", pa.string()), (GEOMETRY, pa.binary())])
-    title = Text("提取范围", "Extent of the extract")
+def _write_extent(folder: Path, done: Done) -> None:
     box = done.extract.box
-    shapes = [] if box is None else [shapely.to_wkb(shapely.multipolygons([shapely.box(*box)]))]
-    named = pa.RecordBatch.from_arrays(
-        [pa.array([title.zh] * len(shapes), pa.string()), pa.array(shapes, pa.binary())],
-        schema=schema,
+    if box is None:
+        return
+    title = Text("提取范围", "Extent of the extract")
+    shape = shapely.to_wkb(shapely.multipolygons([shapely.box(*box)]))
+    row = pa.RecordBatch.from_pydict(
+        {"name": pa.array([title.zh]), GEOMETRY: pa.array([shape], pa.binary())}
     )
-    nothing = pa.RecordBatchReader.from_batches(schema, [])
-    _append(
-        folder, EXTENT, "MultiPolygon", pa.RecordBatchReader.from_batches(schema, [named]), title
-    )
-    empty = Text("空范围：图层处处不全", "Nothing: where a layer is complete nowhere")
-    _append(folder, NOWHERE, "MultiPolygon", nothing, empty)
+    rows = pa.RecordBatchReader.from_batches(row.schema, [row])
+    _append(folder, EXTENT, "MultiPolygon", rows, title)
 
 
 def _settle(path: Path) -> None:
@@ -186,20 +184,17 @@ def _fields(one: Made) -> str:
 
 
 def _coverage(one: Made, done: Done, lang: Lang) -> Iterator[str]:
-    """Yield where the layer is complete.
-
-    A box that was only measured from the data is no less sure to hold no more than they do.
-    """
+    """Yield where the layer is complete."""
     if one.mapping.coverage == "extract" and done.extract.box is not None:
         why = Text("提取范围之内视为齐全", "taken as complete within the extract")
         yield f'coverage = "{GPKG}|layername={EXTENT}"  # {why.to(lang)}'
         return
     why = Text(
-        '处处视为不全：有则算数，没有不等于不存在；确认齐全后改为 "assumed" 或覆盖范围文件',
-        "complete nowhere: what is there counts, what is not may still exist; if it is whole, "
-        'write "assumed" or a file',
+        "处处视为不全：有则算数，没有不等于不存在；确认齐全后改写覆盖范围",
+        "complete nowhere: what is there counts, what is not may still exist; change it where the "
+        "layer is known to be whole",
     )
-    yield f'coverage = "{GPKG}|layername={NOWHERE}"  # {why.to(lang)}'
+    yield f'coverage = "{NOWHERE}"  # {why.to(lang)}'
 
 
 _TERMS = Text(
@@ -230,11 +225,9 @@ def _licence(done: Done, lang: Lang) -> str:
 
 
 def _record(done: Done) -> dict[str, object]:
-    import geo_urc
-
     extract = done.extract
     return {
-        "program": f"geo-urc {geo_urc.__version__}",
+        "geo_urc_version": importlib.metadata.version("geo-urc"),
         "gdal": ".".join(str(part) for part in pyogrio.__gdal_version__),
         "source": Path(extract.path).name,
         "sort": extract.sort,
