@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyogrio
-from pyogrio.errors import DataLayerError, DataSourceError
+from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
 
 from geo_urc.errors import LayerError
 from geo_urc.inputs.archive import unpack_all
@@ -35,6 +35,7 @@ from geo_urc.inputs.sources import (
     sha256_of,
 )
 from geo_urc.osm.mapping import Selector, Sort
+from geo_urc.progress import SILENT, Progress
 from geo_urc.roles import Kind
 from geo_urc.text import Text
 
@@ -50,6 +51,7 @@ _BBBIKE = re.compile(
 )
 _LINES = ("roads", "railways", "waterways")
 _POINTS = ("points", "places")
+_UNREADABLE = (DataSourceError, DataLayerError, FeatureError, RuntimeError)
 _CLASS = {"geofabrik": "fclass", "bbbike": "type"}
 
 
@@ -98,14 +100,16 @@ class Extract:
     keep: object = None
 
 
-def open_extract(given: str) -> Extract:
+def open_extract(given: str, progress: Progress = SILENT) -> Extract:
     """Open an extract: a ``.osm.pbf`` or ``.osm``, or Shapefiles in a folder or a ``.zip``.
 
     Raises
     ------
     LayerError
-        If there is nothing of the kind, or it cannot be read.
+        If there is nothing of the kind, or it cannot be read. A ``.osm.pbf`` or ``.osm`` is
+        looked through as a whole first: of a damaged one GDAL's stream would end unseen.
     """
+    progress.phase(_CHECKING)
     request = Request(given)
     path = request.file
     refuse_unspeakable(path, given)
@@ -133,6 +137,7 @@ def open_extract(given: str) -> Extract:
     return extract
 
 
+_CHECKING = Text("检查提取文件", "Checking the extract")
 _WANTED = Text(
     "请给出 .osm.pbf、.osm 文件，或 Geofabrik、BBBike 的 Shapefile 文件夹或 .zip。",
     "Give a .osm.pbf or .osm, or a folder or .zip of Shapefiles by Geofabrik or BBBike.",
@@ -170,7 +175,9 @@ def _osm_file(path: Path, request: Request) -> Extract:
     try:
         with _gdal(folder, _config([])):
             info = pyogrio.read_info(target, layer="points")
-    except (DataSourceError, DataLayerError, RuntimeError) as error:
+            nothing = "SELECT osm_id FROM points WHERE osm_id = ''"
+            pyogrio.raw.read(target, sql=nothing, sql_dialect="OGRSQL", read_geometry=False)
+    except _UNREADABLE as error:
         raise _unreadable(request, error, target) from error
     given = tuple(float(v) for v in info["total_bounds"] or ())
     box: Box | None = None
@@ -184,7 +191,7 @@ def _osm_file(path: Path, request: Request) -> Extract:
                 try:
                     for batch in _layer(target, kind, asked, keys, folder, selectors):
                         yield Run(kind, batch)
-                except (DataSourceError, DataLayerError, *READ_ERRORS) as error:
+                except (*_UNREADABLE, *READ_ERRORS) as error:
                     raise _unreadable(request, error, target) from error
 
     extract = Extract(request.path, "osm", box, box is not None, runs, keep=folder)
@@ -264,11 +271,11 @@ def _gdal(folder: TemporaryDirectory[str], config: str) -> Iterator[None]:
 def _unreadable(request: Request, error: Exception, target: Path) -> LayerError:
     reason = str(error).partition("; It might help")[0].replace(str(target), request.path)
     what = Text(
-        f"无法读取：{reason.rstrip('.')}。",
-        f"cannot be read: {reason.rstrip('.')}.",
+        f"不完整或已损坏：{reason.rstrip('.')}。",
+        f"is damaged or not whole: {reason.rstrip('.')}.",
     )
     fix = Text(
-        "请确认下载完整，且未被改动。", "Check that it was downloaded whole and not changed."
+        "请重新下载，并核对大小或校验和。", "Download it again, and compare size or checksum."
     )
     return request.fault(what, fix)
 

@@ -168,7 +168,7 @@ def from_osm(
         way.
     """
     with staged(out, overwrite=overwrite, mark=RECORD) as folder:
-        extract = open_extract(given)
+        extract = open_extract(given, progress)
         wanted, none = _wanted(only, extract)
         done = Done(extract, [], none)
         takers = {
