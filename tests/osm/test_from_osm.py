@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 import tomllib
 
@@ -188,27 +189,32 @@ def own_parcels(folder):
     return path
 
 
-def test_check_and_screen(made, tmp_path, urc):
-    """甲 is 140 m from the first parcel; a main-line station does not count."""
+@pytest.mark.parametrize("strict", [False, True])
+def test_check_and_screen(made, tmp_path, urc, strict):
+    """甲 is 111 m from the first parcel, 1.2 km from the last; a main-line station does not count."""
     parcels = own_parcels(tmp_path)
     layers = made / "LAYERS.toml"
+    if strict:
+        text = layers.read_text("utf-8").replace("[parcels]", '[parcels]\ndatum = "wgs84"')
+        layers = shutil.copytree(made, tmp_path / "made") / "LAYERS.toml"
+        layers.write_text(text, "utf-8")
     status, said, _ = urc("check", parcels, "--layers", layers, "--lang", "en")
     assert status == 0
     assert "assumed complete" not in said
     status, _, err = urc(
         "screen", parcels, "--layers", layers, "--only", "T08a,T09,T19,T23", "--outputs", "gpkg",
-        "--out", tmp_path / "result", "--as-of", "2026-11-23", "--strict",
+        "--out", tmp_path / "result", "--as-of", "2026-11-23", *(["--strict"] if strict else []),
     )  # fmt: skip
     assert (status, err) == (0, "")
     rows = gpd.read_file(tmp_path / "result" / "eligibility.gpkg", layer="parcels")
     rows = rows.set_index("code")
     assert rows["t08a_verdict"].to_dict() == {
         "near": "eligible", "train": "ineligible", "far": "ineligible", "outside": "unknown",
-        "power": "eligible",
+        "power": "ineligible",
     }  # fmt: skip
     assert rows.loc["near", "rail_nearest"] == "甲站"
-    # From (1, 1) thousandths to 甲: 85.4 m east, 111.0 m north.
-    assert rows.loc["near", "rail_distance_m"] == pytest.approx((85.4**2 + 111.0**2) ** 0.5, abs=1)
+    # Its corner at (2, 1) thousandths is straight north of the other line's centre at (2, 0).
+    assert rows.loc["near", "rail_distance_m"] == pytest.approx(111.0, abs=0.1)
     assert "outside_coverage" in rows.loc["outside", "t08a_reason"]
     assert rows.loc["near", "district"] == "东城区"
     # A substation that OSM has counts; that it has no other proves nothing.
