@@ -159,7 +159,10 @@ def matching(columns: pa.RecordBatch, selector: Selector) -> Mask:
     found = np.ones(columns.num_rows, bool)
     for key, values in selector.tags.items():
         found &= _has(columns, key, values)
-    return found & ~_any_of(columns, selector.unless) & _named(columns, selector.names)
+    found &= ~_any_of(columns, selector.unless)
+    if selector.names and found.any():
+        found[found] = _named(columns.filter(pa.array(found)), selector.names)
+    return found
 
 
 def _any_of(columns: pa.RecordBatch, tags: Tags) -> Mask:
@@ -182,8 +185,6 @@ def _has(columns: pa.RecordBatch, key: str, values: list[str]) -> Mask:
 
 
 def _named(columns: pa.RecordBatch, names: list[str]) -> Mask:
-    if not names:
-        return np.ones(columns.num_rows, bool)
     wanted = {plain_name(name) for name in names}
     found = np.zeros(columns.num_rows, bool)
     for key in ("name", "name:zh"):
