@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from geo_urc import describe
+from geo_urc.osm.mapping import mappings
 from geo_urc.policy import Rulebook, load_rulebook
 from geo_urc.policy.model import Parameter, Rule
 from geo_urc.results import ASSESS, STATUSES
@@ -35,9 +36,11 @@ def layers_page(book: Rulebook) -> Iterator[str]:
     yield from _head(
         "图层目录 · Layer roles",
         "layers/*.toml",
-        "图层按角色写进 LAYERS.toml（见[操作指南](howto.md)）；每个角色都可有 `name`、`kind` 两个字段。",
+        "图层按角色写进 LAYERS.toml（见[操作指南](howto.md)）；每个角色都可有 `name`、`kind` 两个字段。"
+        "OSM 一栏打勾的，可用 `geo-urc layers from-osm` 从 OpenStreetMap 提取，所用标签见该角色一节。",
         "A layer enters LAYERS.toml under its role (see the [how-to](howto.md)); every role may "
-        "have the fields `name` and `kind`.",
+        "have the fields `name` and `kind`. ✓ under OSM: `geo-urc layers from-osm` makes it of an "
+        "extract of OpenStreetMap, by the tags that the role's section names.",
     )
     used = {role: list(_readers(book, role)) for role in roles()}
     yield from _table(
@@ -47,6 +50,7 @@ def layers_page(book: Rulebook) -> Iterator[str]:
             "图形 geometry",
             "判定对象 gets verdicts",
             "用到它的规则 read by",
+            "OSM",
         ),
         (
             (
@@ -55,6 +59,7 @@ def layers_page(book: Rulebook) -> Iterator[str]:
                 _kinds(role),
                 "✓" if book.of_subject(role.id) else "",
                 " ".join(used[role.id]),
+                "" if mappings()[role.id].none else "✓",
             )
             for role in roles().values()
         ),
@@ -70,6 +75,17 @@ def layers_page(book: Rulebook) -> Iterator[str]:
                 ("字段 field", "名称 title", "类型 type", "单位 unit", "取值 words"),
                 (_field_row(field) for field in own),
             )
+        yield from ("", *_of_osm(role))
+
+
+def _of_osm(role: Role) -> Iterator[str]:
+    """Yield what of OpenStreetMap makes a role, or why nothing does."""
+    mapping = mappings()[role.id]
+    if mapping.none is not None:
+        yield f"OpenStreetMap: – {mapping.none.zh}。 {mapping.none.en}."
+        return
+    tags = ", ".join(f"`{take.told}`" for take in mapping.take if take.sort == "osm")
+    yield f"OpenStreetMap: {tags}. {mapping.lacks.zh}。 {mapping.lacks.en}."
 
 
 def measures_page(book: Rulebook) -> Iterator[str]:

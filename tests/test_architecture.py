@@ -29,7 +29,7 @@ ARROW = [
     {"screening", "pricing"},
     {"record", "outputs", "evidence", "changes", "comparison", "command", "identity"},
     {"wording", "parted"},
-    {"run", "stored", "explaining", "sweep", "conversion", "partitioning"},
+    {"run", "stored", "explaining", "sweep", "conversion", "partitioning", "osm", "boundaries"},
     {"repeat"},
     {"api"},
     {"cli"},

@@ -15,7 +15,7 @@ from geo_urc.policy.model import Rule, fact_of, presupposed
 from geo_urc.policy.rulebook import Rulebook
 from geo_urc.results import ASSESS, STATUSES
 from geo_urc.roles import Role, roles
-from geo_urc.safe_text import one_line, printable
+from geo_urc.safe_text import escaped, one_line, printable
 from geo_urc.text import Lang, Text
 from geo_urc.verdicts import LABELS
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from geo_urc.conversion import Converted
     from geo_urc.inputs.partitions import Manifest
     from geo_urc.inputs.table import Inputs
+    from geo_urc.osm import Done
     from geo_urc.repeat import Repeated
     from geo_urc.results import Sweep
     from geo_urc.run import Request
@@ -553,6 +554,67 @@ def template(wanted: Sequence[Role], lang: Lang) -> None:
             "",
         ]
     _console.print("\n".join(lines), end="")
+
+
+def osm_layers(done: Done, out: Path, lang: Lang) -> None:
+    """Print what an extract gave: counts, what to know of each layer, and what it cannot give."""
+    table = _table(
+        Text("角色", "role"), Text("名称", "title"), Text("数量", "count"), Text("类别", "kinds"),
+        lang=lang,
+    )  # fmt: skip
+    for one in done.made:
+        kinds = " ".join(f"{kind}={count}" for kind, count in one.kinds.most_common(8))
+        table.add_row(one.role, roles()[one.role].title.to(lang), str(one.count), kinds)
+    _console.print(table)
+    for one in done.made:
+        for remark in (*([one.mapping.lacks] if one.count else []), *one.remarks):
+            _say(Text(f"{one.role}：{remark.zh}。", f"{one.role}: {remark.en}."), lang)
+    if done.none:
+        table = _table(Text("做不出", "not made"), Text("原因", "why"), lang=lang)
+        for role, why in done.none.items():
+            table.add_row(role, why.to(lang))
+        _console.print(table)
+    for note in done.extract.notes:
+        _say(Text(f"注意：{note.zh}", f"Note: {note.en}"), lang)
+    for bad in done.extract.bad:
+        _console.print(one_line(_tagged("set_aside", done.extract.path, bad, lang)))
+    if not done.extract.declared:
+        _say(
+            Text(
+                "文件没有写明提取范围，以数据的外框代替。",
+                "The files do not say what they cover: the box about their data stands for it.",
+            ),
+            lang,
+        )
+    _say(
+        Text(
+            "数据 © OpenStreetMap 贡献者，ODbL 1.0：公开成果须注明出处，见 LICENSE.txt。",
+            "Data © OpenStreetMap contributors, ODbL 1.0: say so in what you publish; see "
+            "LICENSE.txt.",
+        ),
+        lang,
+    )
+    for path in sorted(out.iterdir()):
+        _console.print(str(path))
+
+
+def districts_written(count: int, out: Path, lang: Lang) -> None:
+    """Print what was written, what it is, and the table for LAYERS.toml."""
+    from geo_urc.boundaries import ACCURACY_M, SOURCE
+
+    _say(
+        Text(
+            f"{count} 个区，来源 {SOURCE}，已由 GCJ-02 换算为 WGS 84。不是法定界线，没有审图号；"
+            "公开出图请用主管部门的数据。",
+            f"{count} districts of {SOURCE}, taken from GCJ-02 to WGS 84. Not the legal boundary "
+            "and without a map approval number: for published maps use the authority's.",
+        ),
+        lang,
+    )
+    _console.print(
+        f'\n[layers.districts]\npath = {escaped(out.name)}\ndatum = "wgs84"\n'
+        f'fields = {{ name = "name", adcode = "adcode" }}\naccuracy_m = {ACCURACY_M}'
+    )
 
 
 def _table(*headings: Text, lang: Lang) -> Table:

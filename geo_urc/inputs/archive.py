@@ -31,26 +31,8 @@ def unpack(path: Path, request: Request) -> tuple[Path, TemporaryDirectory[str]]
     LayerError
         If the archive is broken, or holds no data file or several.
     """
-    folder = TemporaryDirectory(prefix="geo_urc-")
+    folder = unpack_all(path, request)
     root = Path(folder.name)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            if any(member.flag_bits & _ENCRYPTED for member in archive.infolist()):
-                what = Text("压缩包设有密码。", "is protected by a password.")
-                raise request.fault(what, Text("请先解压。", "Unpack it first."))
-            size = sum(member.file_size for member in archive.infolist())
-            if size > shutil.disk_usage(root).free:
-                raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)} ({size:,} bytes)")
-            archive.extractall(root)
-    except zipfile.BadZipFile as error:
-        what = Text("不是完好的 ZIP 文件。", f"is no whole ZIP file ({error}).")
-        fix = Text("请重新压缩或解压后使用。", "Zip it anew or unpack it.")
-        raise request.fault(what, fix) from error
-    except (OSError, RuntimeError, NotImplementedError, EOFError, zlib.error) as error:
-        what = Text(f"压缩包无法解开：{error}。", f"cannot be unpacked: {error}.")
-        raise request.fault(
-            what, Text("请重新压缩或解压后使用。", "Zip it anew or unpack it.")
-        ) from error
     databases = sorted(p for p in root.rglob("*.gdb") if p.is_dir())
     found = databases or [
         p
@@ -71,3 +53,34 @@ def unpack(path: Path, request: Request) -> tuple[Path, TemporaryDirectory[str]]
         what = Text("压缩包内没有可读的数据文件。", "holds no data file that can be read.")
         fix = Text("请检查压缩包。", "Check the archive.")
     raise request.fault(what, fix)
+
+
+def unpack_all(path: Path, request: Request) -> TemporaryDirectory[str]:
+    """Return a folder with everything that an archive holds.
+
+    Raises
+    ------
+    LayerError
+        If the archive is broken, protected by a password or larger than the disk has room for.
+    """
+    folder = TemporaryDirectory(prefix="geo_urc-")
+    root = Path(folder.name)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if any(member.flag_bits & _ENCRYPTED for member in archive.infolist()):
+                what = Text("压缩包设有密码。", "is protected by a password.")
+                raise request.fault(what, Text("请先解压。", "Unpack it first."))
+            size = sum(member.file_size for member in archive.infolist())
+            if size > shutil.disk_usage(root).free:
+                raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)} ({size:,} bytes)")
+            archive.extractall(root)
+    except zipfile.BadZipFile as error:
+        what = Text("不是完好的 ZIP 文件。", f"is no whole ZIP file ({error}).")
+        fix = Text("请重新压缩或解压后使用。", "Zip it anew or unpack it.")
+        raise request.fault(what, fix) from error
+    except (OSError, RuntimeError, NotImplementedError, EOFError, zlib.error) as error:
+        what = Text(f"压缩包无法解开：{error}。", f"cannot be unpacked: {error}.")
+        raise request.fault(
+            what, Text("请重新压缩或解压后使用。", "Zip it anew or unpack it.")
+        ) from error
+    return folder

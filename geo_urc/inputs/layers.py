@@ -18,7 +18,8 @@ from geo_urc.inputs.table import Batch, Features, Layer
 from geo_urc.roles import Role
 from geo_urc.text import Text
 
-ASSUMED = "assumed"
+ASSUMED, NOWHERE = "assumed", "nowhere"
+"""What may stand for a coverage: the layer is taken to be complete, or known not to be."""
 _COVERAGE = Role(
     id="coverage",
     title=Text("覆盖范围", "Coverage"),
@@ -54,7 +55,8 @@ def with_coverage(
 ) -> Layer:
     """Return a layer with its declared coverage: the union of another layer's, or a file's.
 
-    A covering layer whose datum is unknown covers nothing for certain.
+    A covering layer whose datum is unknown covers nothing for certain, and so does ``nowhere``:
+    what such a layer holds counts, and what it lacks may exist all the same.
 
     Raises
     ------
@@ -64,6 +66,8 @@ def with_coverage(
     if entry.coverage == ASSUMED:
         remark = remarks.on_coverage(f"{layer.features.role} ({layer.source.path})")
         return replace(layer, notices=(*layer.notices, remark))
+    if entry.coverage == NOWHERE:
+        return replace(layer, coverage=shapely.Polygon(), coverage_assumed=False)
     covering = layers.get(entry.coverage)
     if covering is None:
         file = open_source(Request(entry.coverage, base))
