@@ -48,7 +48,10 @@ NAVIGATION: tuple[tuple[Text, tuple[str, ...]], ...] = (
         ("measures", "layers", "outputs", "columns", "commands", "python", "rulebook"),
     ),
     (Text("说明", "Explanation"), ("accuracy", "datums")),
-    (Text("开发", "Development"), ("architecture", "decisions/README", "contributing", "changelog")),
+    (
+        Text("开发", "Development"),
+        ("architecture", "decisions/README", "contributing", "changelog"),
+    ),
 )
 
 _FENCE = re.compile(r"^(```.*?^```$)", re.DOTALL | re.MULTILINE)
@@ -93,11 +96,11 @@ class Layout:
     def write(self) -> None:
         """Write all pages, and the first one with what the sidebar shows."""
         for name, file in self._own.items():
-            self._put(name, self.converted(name, file, file.read_text(encoding="utf-8")))
-        for name, lines in REFERENCE.items():
+            self._put(f"{name}.md", self.converted(name, file, file.read_text(encoding="utf-8")))
+        for file, lines in REFERENCE.items():
             text = "\n".join(lines(self.lang)) + "\n"
-            self._put(name, self.converted(name, DOCS / f"{name}.md", text))
-        there = {*self._own, *REFERENCE}
+            self._put(file, self.converted(Path(file).stem, DOCS / file, text))
+        there = {*self._own, *(Path(file).stem for file in REFERENCE)}
         with (self.folder / "index.md").open("a", encoding="utf-8") as index:
             for caption, names in NAVIGATION:
                 listed = [name for name in names if name in there]
@@ -128,7 +131,7 @@ class Layout:
             if not target.is_file():
                 raise SystemExit(f"{file}: nothing at {path}")
             copy = self.folder / "files" / target.name
-            copy.parent.mkdir(exist_ok=True)
+            copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(target, copy)
             return f"{up}files/{target.name})"
         if lang == self.lang or (there in self._own and not anchor):
@@ -142,13 +145,13 @@ class Layout:
         if source is None or not source.exists():
             return ""
         copy = self.folder / "pictures" / source.name
-        copy.parent.mkdir(exist_ok=True)
+        copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, copy)
         place = f"{'../' * name.count('/')}pictures/{source.name}"
         return f"```{{figure}} {place}\n:alt: {caption}\n:target: {place}\n{caption}\n```"
 
-    def _put(self, name: str, text: str) -> None:
-        path = self.folder / f"{name}.md"
+    def _put(self, file: str, text: str) -> None:
+        path = self.folder / file
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8", newline="\n")
 
@@ -159,9 +162,11 @@ def _toctree(caption: str | None, names: Iterable[str]) -> str:
 
 
 def _commands(lang: Lang) -> Iterator[str]:
-    yield Text("# 命令", "# Commands").to(lang)
-    yield from ("", Text("与 `geo-urc COMMAND --help` 相同。", "As `geo-urc COMMAND --help` says.").to(lang))
-    yield from ("", "```{click} geo_urc.cli.main:cli", ":prog: geo-urc", ":nested: full", "```")
+    about = Text(
+        "与 ``geo-urc 命令 --help`` 相同，中英对照。", "What ``geo-urc COMMAND --help`` says."
+    )
+    yield from (Text("命令", "Commands").to(lang), "=" * 8, "", about.to(lang), "")
+    yield from (".. click:: geo_urc.cli.main:cli", "   :prog: geo-urc", "   :nested: full")
 
 
 def _python(lang: Lang) -> Iterator[str]:
@@ -201,11 +206,10 @@ def _columns(lang: Lang) -> Iterator[str]:
         yield f"| `{name}` | {fact.title.to(lang)} | {fact.unit or ''} | {rules} |"
 
 
-
 REFERENCE: dict[str, Callable[[Lang], Iterator[str]]] = {
-    "columns": _columns,
-    "commands": _commands,
-    "python": _python,
+    "columns.md": _columns,
+    "commands.rst": _commands,
+    "python.md": _python,
 }
 """Pages that are made from the program each time, and kept nowhere."""
 
@@ -241,7 +245,9 @@ def build(out: Path, pictures: Path | None = None) -> None:
                 raise SystemExit(done.returncode)
         (work / "site" / FIRST).write_text(_FIRST, encoding="utf-8", newline="\n")
         shutil.rmtree(out, ignore_errors=True)
-        shutil.copytree(work / "site", out, ignore=shutil.ignore_patterns(".buildinfo", "objects.inv"))
+        shutil.copytree(
+            work / "site", out, ignore=shutil.ignore_patterns(".buildinfo", "objects.inv")
+        )
 
 
 FIRST = "index.html"

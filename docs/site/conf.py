@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sphinx.application import Sphinx
+from sphinx.locale import _ as sphinx_words
 from sphinx.search.en import SearchEnglish
 
 if TYPE_CHECKING:
@@ -27,7 +28,9 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphin
 myst_enable_extensions = ["attrs_inline"]
 myst_heading_anchors = 4
 autodoc_typehints = "none"  # the docstrings say them
+autodoc_class_signature = "separated"
 autodoc_member_order = "bysource"
+smartquotes = False  # options have two hyphens
 
 templates_path = ["templates"]
 html_theme = "furo"
@@ -65,7 +68,6 @@ class SearchHan(SearchEnglish):
     """
 
     lang = "han"
-    language_name = "Chinese and English"
     js_splitter_code = r"""
 function splitQuery(query) {
   const words = query.match(/[\u3400-\u9fff]+|[^\s\u3400-\u9fff\p{P}\p{S}]+/gu) ?? [];
@@ -86,18 +88,38 @@ function splitQuery(query) {
         return found
 
 
-def languages(app: Sphinx, page: str, template: str, context: dict[str, Any], _: object) -> None:
-    """Tell the sidebar where a page is in each language; where it is not, lead to the first page."""
+_FURO = {
+    "Back to top": "回到顶部",
+    "Home": "首页",
+    "Made with ": "版式：",
+    "Next": "下一页",
+    "On this page": "本页内容",
+    "Previous": "上一页",
+}
+"""What Furo says and Sphinx has no Chinese for."""
+
+
+def _in_chinese(text: str) -> str:
+    return _FURO.get(text) or sphinx_words(text)
+
+
+def speak(app: Sphinx, page: str, template: str, context: dict[str, Any], _: object) -> None:
+    """Tell the template a page's place in each language, and the words of the theme.
+
+    Where the other language has not got the page, its first page stands in.
+    """
     here = "zh" if CHINESE else "en"
     up = "../" * (page.count("/") + 1)
     context["languages"] = []
     for code, name in (("zh", "中文"), ("en", "English")):
-        there = page == "search" or (app.srcdir.parent / code / f"{page}.md").exists()
+        there = page == "search" or any((app.srcdir.parent / code).glob(f"{page}.*"))
         href = f"{up}{code}/{page if there else 'index'}.html"
         context["languages"].append((code, name, None if code == here else href))
+    if CHINESE:
+        context["_"] = context["gettext"] = _in_chinese
 
 
 def setup(app: Sphinx) -> None:
     """Register what is ours."""
     app.add_search_language(SearchHan)
-    app.connect("html-page-context", languages)
+    app.connect("html-page-context", speak)
