@@ -6,20 +6,15 @@ import re
 import sys
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sphinx.application import Sphinx
 from sphinx.locale import _ as sphinx_words
 from sphinx.search.en import SearchEnglish
 
-if TYPE_CHECKING:
-    from sphinx.util.tags import Tags
-
-    tags: Tags  # Sphinx puts it here
-
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-CHINESE = "zh" in tags
+CHINESE = "zh" in tags  # noqa: F821 (Sphinx puts it here)
 
 project = "geo_urc"
 language = "zh_CN" if CHINESE else "en"
