@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import shutil
-import sys
 from html.parser import HTMLParser
+from operator import sub
 from pathlib import Path
 from types import ModuleType
 from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from geo_urc.outputs.palette import LOOKS
 from tests.outputs.conftest import need
-from tests.outputs.test_chromium import chromium  # noqa: F401 (a fixture)
 
 ROOT = Path(__file__).parents[1]
 LANGUAGES = ("zh", "en")
@@ -24,13 +23,32 @@ ENGLISH_ONLY = {"architecture", "rulebook"}
 pytest.importorskip("sphinx")
 
 
-@pytest.fixture(scope="module")
-def build() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("site_build", ROOT / "docs" / "site" / "build.py")
+def script(name: str) -> ModuleType:
+    path = ROOT / "docs" / "site" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"site_{name}", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def build() -> ModuleType:
+    return script("build")
+
+
+@pytest.fixture(scope="module")
+def screenshots() -> ModuleType:
+    return script("screenshots")
+
+
+@pytest.fixture(scope="module")
+def chromium(screenshots):
+    pytest.importorskip("selenium")
+    without = screenshots.missing("map")
+    need(None if without else "chromium", "Chromium with chromedriver")
+    with screenshots.browser() as driver:
+        yield driver
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +179,7 @@ def test_a_picture_stands_where_it_was_made(build, tmp_path):
         ("en", "GCJ", "accuracy.html"),
     ],
 )
-def test_search_finds_words_without_a_server(chromium, site, lang, query, page):  # noqa: F811
+def test_search_finds_words_without_a_server(chromium, site, lang, query, page):
     from selenium.webdriver.support.ui import WebDriverWait
 
     chromium.get((site / lang / "search.html").as_uri() + f"?q={query}")
@@ -171,3 +189,35 @@ def test_search_finds_words_without_a_server(chromium, site, lang, query, page):
     found = [link.get_attribute("href") for link in links]
     assert any(f"/{lang}/{page}" in address for address in found), found
     assert [e for e in chromium.get_log("browser") if e["level"] == "SEVERE"] == []
+
+
+@pytest.fixture(scope="module")
+def results(screenshots, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("results") / "zh"
+    screenshots.screen_sample_city("zh", folder)
+    return folder
+
+
+@pytest.mark.parametrize("picture", ["map", "report", "qgis"])
+def test_pictures_are_of_the_program(screenshots, results, tmp_path, picture):
+    """A picture shows something: of map and QGIS, plenty of what is eligible and what is not."""
+    pillow = pytest.importorskip("PIL.Image")
+    need(None if screenshots.missing(picture) else picture, f"what a picture of {picture} needs")
+    screenshots.take(picture, "zh", results, tmp_path)
+    with pillow.open(tmp_path / f"{picture}.zh.png") as image:
+        drawn = image.convert("RGB")
+    assert drawn.width > 1000 and drawn.height > 600
+    colours = {colour for _, colour in drawn.getcolors(maxcolors=drawn.width * drawn.height)}
+    assert len(colours) > 50
+    if picture != "report":
+        for word in ("eligible", "ineligible"):
+            wanted = tuple(bytes.fromhex(LOOKS[word].colour.removeprefix("#")))
+            near = [c for c in colours if max(map(abs, map(sub, c, wanted))) < 40]
+            assert near, word
+
+
+def test_every_place_for_a_picture_has_one(build, screenshots):
+    """What pages ask for is what the script takes."""
+    text = "".join(path.read_text("utf-8") for path in (ROOT / "docs").glob("*.md"))
+    asked = {name.partition("-")[0] for name, _ in build._PICTURE.findall(text)}
+    assert asked == set(screenshots.NEEDS)
