@@ -133,6 +133,12 @@ def test_reference_is_made_from_the_program(site, book):
     assert 'id="geo_urc.Result.explain"' in python
 
 
+def test_nothing_tells_of_this_machine(site):
+    for path in (*site.rglob("*.html"), *site.rglob("*.js")):
+        text = path.read_text(encoding="utf-8")
+        assert str(ROOT) not in text and str(Path.home()) not in text, path
+
+
 def test_languages_lead_to_each_other(site):
     assert 'href="../en/outputs.html"' in (site / "zh" / "outputs.html").read_text("utf-8")
     decision = (site / "en" / "decisions" / "0001-inside.html").read_text("utf-8")

@@ -246,7 +246,9 @@ def build(out: Path, pictures: Path | None = None) -> None:
         (work / "site" / FIRST).write_text(_FIRST, encoding="utf-8", newline="\n")
         shutil.rmtree(out, ignore_errors=True)
         shutil.copytree(
-            work / "site", out, ignore=shutil.ignore_patterns(".buildinfo", "objects.inv")
+            work / "site",
+            out,
+            ignore=shutil.ignore_patterns(".buildinfo", "objects.inv", "_sources"),
         )
 
 

@@ -22,6 +22,7 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphin
 
 myst_enable_extensions = ["attrs_inline"]
 myst_heading_anchors = 4
+autodoc_preserve_defaults = True  # as written: no path of this machine
 autodoc_typehints = "none"  # the docstrings say them
 autodoc_class_signature = "separated"
 autodoc_member_order = "bysource"
