@@ -17,8 +17,8 @@ from tests.outputs.conftest import need
 
 ROOT = Path(__file__).parents[1]
 LANGUAGES = ("zh", "en")
-ENGLISH_ONLY = {"architecture", "rulebook"}
-"""Pages for those who work on the program or on rule files."""
+ENGLISH_ONLY = {"architecture"}
+"""For those who work on the program."""
 
 pytest.importorskip("sphinx")
 
