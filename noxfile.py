@@ -7,12 +7,15 @@ downloaded behind one's back, and what passes here is what was installed.
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import nox
 
 nox.options.default_venv_backend = "none"
 nox.options.sessions = ["test"]
+
+SITE, PICTURES = "build/site", "build/pictures"
 
 _LOCK = (
     "uv",
@@ -28,8 +31,10 @@ _LOCK = (
 )
 
 
-def _python(session: nox.Session, *arguments: str) -> None:
-    session.run(sys.executable, *arguments, external=True)
+def _python(
+    session: nox.Session, *arguments: str, env: Mapping[str, str | None] | None = None
+) -> None:
+    session.run(sys.executable, *arguments, external=True, env=env)
 
 
 @nox.session
@@ -47,9 +52,17 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Check that generated pages are up to date and that the examples still run."""
+    """Build the site into build/site; any warning and any broken link is an error."""
     _python(session, "docs/generate.py", "--check")
-    _python(session, "-m", "pytest", "tests/test_docs.py", "tests/test_notebooks.py")
+    made = ["--pictures", PICTURES] if Path(PICTURES).exists() else []
+    _python(session, "docs/site/build.py", "--out", SITE, *made)
+
+
+@nox.session(name="docs-pictures")
+def docs_pictures(session: nox.Session) -> None:
+    """Take the site's pictures in Chromium and QGIS, and build the site with them."""
+    _python(session, "docs/site/screenshots.py", "--out", PICTURES)
+    docs(session)
 
 
 @nox.session
@@ -57,7 +70,9 @@ def test(session: nox.Session) -> None:
     """Everything that a change must pass; arguments after ``--`` go to pytest."""
     lint(session)
     types(session)
-    _python(session, "-m", "pytest", "-n", "2", *session.posargs)
+    docs(session)
+    built = {"GEO_URC_SITE": SITE}
+    _python(session, "-m", "pytest", "-n", "2", *session.posargs, env=built)
 
 
 @nox.session

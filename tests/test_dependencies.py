@@ -53,7 +53,7 @@ def test_the_locks_hold_what_the_project_asks_for(name):
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     groups = project["dependency-groups"]
     wanted = [*project["project"]["dependencies"], *groups["build"]]
-    beyond = {"run": (), "dev": ("dev", "notebooks"), "bench": ("bench",)}[name]
+    beyond = {"run": (), "dev": ("dev", "notebooks", "docs"), "bench": ("bench",)}[name]
     wanted += [w for group in beyond for w in groups[group] if isinstance(w, str)]
     assert {plain(w) for w in wanted} <= {plain(requirement) for requirement in locked(name)}
 

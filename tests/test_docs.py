@@ -122,12 +122,13 @@ def test_generated_pages_are_up_to_date() -> None:
         assert path.read_text(encoding="utf-8") == text, "run python docs/generate.py"
 
 
-def test_every_layer_and_rule_key_is_documented() -> None:
+@pytest.mark.parametrize("name", ["rulebook.md", "rulebook.zh.md"])
+def test_every_layer_and_rule_key_is_documented(name: str) -> None:
     """Keys that a rule file may hold are all named on the page that explains them."""
     from geo_urc.facts.questions import QUESTIONS
     from geo_urc.policy import model
 
-    page = (ROOT / "docs" / "rulebook.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / name).read_text(encoding="utf-8")
     tables = [
         value
         for value in vars(model).values()
@@ -138,10 +139,11 @@ def test_every_layer_and_rule_key_is_documented() -> None:
     assert not {key for key in keys if f"`{key}`" not in page}
 
 
-def test_reason_codes_are_documented() -> None:
+@pytest.mark.parametrize("name", ["outputs.md", "outputs.zh.md"])
+def test_reason_codes_are_documented(name: str) -> None:
     from geo_urc.verdicts import REASONS
 
-    page = (ROOT / "docs" / "outputs.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / name).read_text(encoding="utf-8")
     assert not {code for code in REASONS if f"`{code}" not in page}
 
 
