@@ -80,8 +80,8 @@ class Command:
     ) -> Inputs:
         """Read the parcels and layers; ``over`` does the work on partitions of the parcels.
 
-        Unless a datum that is contradicted stops the run, :func:`geo_urc.run.run` makes the
-        control check, beside the work.
+        With several workers :func:`geo_urc.run.run` makes the control check, beside the work;
+        not if a datum that is contradicted stops the run.
         """
         return read_inputs(
             self.parcels,
@@ -92,7 +92,7 @@ class Command:
             workers=workers,
             progress=progress,
             over=over,
-            check_datums=self.strict,
+            check_datums=self.strict or workers < 2,
         )
 
     def record(self, start: Path = Path()) -> dict[str, Any]:

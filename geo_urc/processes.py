@@ -68,7 +68,7 @@ def in_turn(work: Work[Result], workers: int, first: int = 0) -> Iterator[Result
     >>> list(in_turn(squares, 2)), list(in_turn(squares, 1, first=5))
     ([0, 1, 4, 9, 16, 25, 36], [25, 36])
     """
-    if workers < 2 or sys.platform != "linux":
+    if not _may_fork(workers):
         return work(first, 1)
     return _forked(work, workers, first)
 
@@ -87,9 +87,15 @@ def ahead(function: Callable[[], Result], workers: int) -> Callable[[], Result]:
     >>> later()
     42
     """
-    if workers < 2 or sys.platform != "linux":
+    if not _may_fork(workers):
         return function
     return partial(next, _forked(lambda first, step: iter([function()]), 1, 0))
+
+
+def _may_fork(workers: int) -> bool:
+    """Return whether work can go to other processes; one that was forked has none of its own."""
+    forked = multiprocessing.current_process().daemon
+    return workers > 1 and sys.platform == "linux" and not forked
 
 
 def _forked(work: Work[Result], workers: int, first: int) -> Iterator[Result]:

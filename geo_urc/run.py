@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from geo_urc import describe
 from geo_urc.command import Command
-from geo_urc.inputs.control import control_of, with_findings
+from geo_urc.inputs.control import CHECKING, control_of, with_findings
 from geo_urc.inputs.table import Inputs
 from geo_urc.outputs.staging import RECORD, staged
 from geo_urc.policy.rulebook import Rulebook
@@ -121,8 +121,10 @@ def run(
         The folder is in the way or cannot be written; an earlier result is untouched.
     """
     screening = Screening(inputs, book, request.strict, request.workers)
-    beside = 1 if inputs.parcels.order is not None else request.workers  # partitions: a cluster's
-    said = ahead(partial(control_of, inputs), beside) if inputs.unchecked else None
+    said = None
+    if inputs.unchecked:
+        progress.phase(CHECKING)
+        said = ahead(partial(control_of, inputs), request.workers)
     with staged(request.out, overwrite=request.overwrite) as folder:
         wanted = [name for name in FORMATS if name in request.formats and "gpkg" in request.outputs]
         alone = request.postgis is None and set(request.outputs) - {*EXTRAS} == {"gpkg"}

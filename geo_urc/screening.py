@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from itertools import chain, islice
 from typing import Any, NamedTuple
 
@@ -20,7 +20,7 @@ from geo_urc.facts.questions.walking import Roads, roads_of
 from geo_urc.inputs.table import Batch, Inputs, Layer, SourceRecord, SubjectSource
 from geo_urc.policy import model
 from geo_urc.policy.rulebook import Rulebook
-from geo_urc.processes import in_turn
+from geo_urc.processes import ahead, in_turn
 from geo_urc.progress import SILENT, Progress, counted
 from geo_urc.results import GEOMETRY, Column, ContextLayer, LayerInfo, Results
 from geo_urc.roles import roles
@@ -213,8 +213,9 @@ class Screening:
         concerned = {rule.id: Concerned() for rule in plan.concerns}
         self.counts[role], self.concerned[role] = verdicts, concerned
         rest: Iterator[Finished]
+        layers = self._layers if part is None else None
         if role != self.inputs.parcels.role:
-            begun, rest = [self._layer(plan, role)], iter(())
+            begun, rest = [layers()[role] if layers else self._layer(plan, role)], iter(())
         elif part is not None:
             begun, rest = [], self._parcels(part)
         else:
@@ -240,6 +241,21 @@ class Screening:
         for batch in source.batches(first=first, step=step):
             done = Evaluation(batch.features, self.scene, self.inputs.parcels.datum_known)
             yield self._finished(plan, batch, done)
+
+    @cached_property
+    def _layers(self) -> Callable[[], Mapping[str, Finished]] | None:
+        """What gives the rows of all layers' features, begun beside the parcels.
+
+        None if only one process may work: then each layer is worked out when its turn comes.
+        """
+        plans = {role: plan for role, plan in self.plans.items() if role in self.inputs.layers}
+        if self.workers < 2 or not plans:
+            return None
+
+        def each() -> dict[str, Finished]:
+            return {role: self._layer(plan, role) for role, plan in plans.items()}
+
+        return cache(ahead(each, self.workers))
 
     def _layer(self, plan: SubjectPlan, role: str) -> Finished:
         return self._finished(plan, self.inputs.layers[role].batch, self.scene.evaluation_of(role))

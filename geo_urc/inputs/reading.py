@@ -10,7 +10,7 @@ from typing import Any
 
 from geo_urc.errors import CrsError, LayerError, Problem
 from geo_urc.inputs import crs
-from geo_urc.inputs.control import with_control
+from geo_urc.inputs.control import CHECKING, with_control
 from geo_urc.inputs.encoding import codec_of
 from geo_urc.inputs.frames import is_frame, is_plain_frame, open_frame
 from geo_urc.inputs.layers import as_layer, with_coverage
@@ -145,7 +145,7 @@ def read_inputs(
     )
     if not check_datums:
         return inputs
-    progress.phase(Text("核对坐标基准", "Checking the datums"))
+    progress.phase(CHECKING)
     return with_control(inputs, strict=strict)
 
 

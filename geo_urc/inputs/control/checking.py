@@ -28,6 +28,10 @@ from geo_urc.inputs.table import (
     SubjectSource,
     joined_features,
 )
+from geo_urc.text import Text
+
+CHECKING = Text("核对坐标基准", "Checking the datums")
+"""What a run calls this phase."""
 
 _BATCHES = 6
 """Runs of parcels looked at: some hundred thousand are enough."""
