@@ -241,6 +241,8 @@ class ContextLayer:
     title: Text
     crs: str
     wkb: pa.Array
+    names: pa.Array | None = None
+    """What the features are called; null where one has no name."""
 
 
 @dataclass
