@@ -36,7 +36,9 @@ _TEXTS = {
         "{subject}: eligible by district (darker: a larger share of the district's)",
     ),
     "unknown": Text("不明", "none"),
-    "single": Text("{subject}：每个对象符合的政策条数", "{subject}: rules under which each is eligible"),
+    "single": Text(
+        "{subject}：每个对象符合的政策条数", "{subject}: rules under which each is eligible"
+    ),
     "grid": Text(
         "{subject}：{size} 米网格内至少符合一条政策的对象比例",
         "{subject}: share of the subjects in a cell of {size} m that are eligible under some rule",
@@ -245,7 +247,9 @@ def _outlines(results: Results, frame: Frame, *, below: bool) -> list[str]:
         if looks is None:
             continue
         shapes = metres(layer.wkb, layer.crs, results.run)
-        for shape in shapely.simplify(shapes[~shapely.is_missing(shapes)], frame.metres_a_mm * 0.15):
+        for shape in shapely.simplify(
+            shapes[~shapely.is_missing(shapes)], frame.metres_a_mm * 0.15
+        ):
             parts.append(d.path(rings_of(shape, frame), looks))
     return parts
 

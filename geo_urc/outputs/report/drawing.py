@@ -44,9 +44,7 @@ def words(
     return f"<text {at}{placed}{inked}>{shown}</text>"
 
 
-def box(
-    x: float, y: float, width: float, height: float, fill: str, stroke: str = "none"
-) -> str:
+def box(x: float, y: float, width: float, height: float, fill: str, stroke: str = "none") -> str:
     """Return a rectangle."""
     edge = "" if stroke == "none" else f' stroke="{stroke}" stroke-width="0.15"'
     return (

@@ -188,7 +188,10 @@ def numbered(sections: list[Section], lang: Lang) -> tuple[Section, ...]:
     from dataclasses import replace
 
     return tuple(
-        replace(section, title=f"{_numeral(n)}、{section.title}" if lang == "zh" else f"{n}. {section.title}")
+        replace(
+            section,
+            title=f"{_numeral(n)}、{section.title}" if lang == "zh" else f"{n}. {section.title}",
+        )
         for n, section in enumerate(sections, 1)
     )
 

@@ -73,7 +73,9 @@ def _compiled(sources: dict[str, bytes], where: str, **options: Any) -> list[byt
     import typst
 
     fonts = typst.Fonts(
-        include_system_fonts=False, include_embedded_fonts=False, font_paths=sorted({path.parent for path in font_files()})
+        include_system_fonts=False,
+        include_embedded_fonts=False,
+        font_paths=sorted({path.parent for path in font_files()}),
     )
     try:
         done, warnings = typst.compile_with_warnings(sources, font_paths=fonts, **options)

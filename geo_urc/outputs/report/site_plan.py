@@ -20,7 +20,10 @@ _LEAST = 120.0
 """Metres that are shown on each side at least."""
 _FARTHEST = 2500.0
 """Metres within which the nearest feature of a circle is brought into view."""
-_TITLE = Text("{subject} {id} 的位置（比例尺单位为米，北为坐标北）", "Site of {subject} {id} (scale in metres, grid north up)")
+_TITLE = Text(
+    "{subject} {id} 的位置（比例尺单位为米，北为坐标北）",
+    "Site of {subject} {id} (scale in metres, grid north up)",
+)
 
 _LOOKS = {
     "green_spaces": 'fill="#e3efd8" stroke="#8db07a" stroke-width="0.15"',
@@ -74,7 +77,10 @@ def circles(info: LayerInfo) -> list[Circle]:
         Circle(line.layers[0], line.limit_value)
         for rule in info.rules
         for line in rule.facts
-        if line.unit == "m" and line.side == "at_most" and line.limit_value and len(line.layers) == 1
+        if line.unit == "m"
+        and line.side == "at_most"
+        and line.limit_value
+        and len(line.layers) == 1
     ]
     return list(dict.fromkeys(found))
 

@@ -123,9 +123,7 @@ def summary(results: Results, lang: Lang, layers: list[LayerFigures] | None = No
     if any(layer.districts for layer in layers):
         blocks = tuple(_districts(layers, t, lang))
         sections.append(Section("districts", t["districts"], blocks, new_page=True))
-    sections.append(
-        Section("open", t["open"], tuple(_open(layers, t, lang)), new_page=True)
-    )
+    sections.append(Section("open", t["open"], tuple(_open(layers, t, lang)), new_page=True))
     if concerned := tuple(_concerns(results, t, lang)):
         sections.append(Section("concerns", t["concerns"], concerned))
     if resting := results.run.get("not_in_force"):
@@ -257,7 +255,9 @@ def _results(
 
 
 def _lacking(rule: RuleInfo, t: dict[str, str]) -> tuple[str, ...]:
-    return (f"{t['layersMissing']}: {', '.join(rule.layers_missing)}",) if rule.layers_missing else ()
+    return (
+        (f"{t['layersMissing']}: {', '.join(rule.layers_missing)}",) if rule.layers_missing else ()
+    )
 
 
 def _districts(layers: list[LayerFigures], t: dict[str, str], lang: Lang) -> Iterator[Block]:
@@ -474,5 +474,7 @@ def _status(results: Results, entry: CatalogueEntry, lang: Lang) -> Cell:
         counted = results.run.get("concerns", {}).get(role, {}).get(entry.id)
         if counted:
             words = (TEXTS["matched"].to(lang), TEXTS["undecided"].to(lang))
-            lines.append(f"{title}{colon}{words[0]} {counted['matched']} · {words[1]} {counted['open']}")
+            lines.append(
+                f"{title}{colon}{words[0]} {counted['matched']} · {words[1]} {counted['open']}"
+            )
     return Cell(STATUSES[entry.status].to(lang), tuple(lines))

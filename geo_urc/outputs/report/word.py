@@ -63,7 +63,9 @@ def write_word(document: Document, path: Path, template: Path | None = None) -> 
 
     named = "" if template is None else str(template)
     try:
-        source: Any = io.BytesIO(styles.built_in()) if template is None else io.BytesIO(template.read_bytes())
+        source: Any = (
+            io.BytesIO(styles.built_in()) if template is None else io.BytesIO(template.read_bytes())
+        )
         word = DocxTemplate(source)
         environment = SandboxedEnvironment(undefined=StrictUndefined, autoescape=True)
         word.render(_context(document), environment, autoescape=True)
@@ -170,7 +172,9 @@ class _Writer:
                 yield _parsed(self._paragraph(styles.SMALL, ""))
 
     def _paragraph(self, style: str, text: str, more: str = "") -> str:
-        return f'<w:p><w:pPr><w:pStyle w:val="{self.style[style]}"/>{more}</w:pPr>{_run(text)}</w:p>'
+        return (
+            f'<w:p><w:pPr><w:pStyle w:val="{self.style[style]}"/>{more}</w:pPr>{_run(text)}</w:p>'
+        )
 
     def _figure(self, figure: Figure) -> Any:
         from docx.shared import Mm
