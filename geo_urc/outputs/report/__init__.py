@@ -1,5 +1,5 @@
 """The report: one document, written as HTML, PDF or Word, and its numbers as a workbook."""
 
-from geo_urc.outputs.report.writing import ENDINGS, Writing, write_report
+from geo_urc.outputs.report.writing import ENDINGS, write_report, write_reports
 
-__all__ = ["ENDINGS", "Writing", "write_report"]
+__all__ = ["ENDINGS", "write_report", "write_reports"]

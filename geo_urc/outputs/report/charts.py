@@ -143,6 +143,8 @@ def overview(results: Results, info: LayerInfo, lang: Lang) -> Figure | None:
     are eligible; more as a grid, by the share that is eligible under any.
     """
     table = results.tables[info.role]
+    if info.one("geometry") not in table.column_names:
+        return None
     wkb = table[info.one("geometry")]
     eligible = _eligible_rules(table, info)
     single = table.num_rows <= MOST_SINGLE

@@ -39,7 +39,7 @@ class OpenReason(NamedTuple):
 
     verdict: str
     code: str
-    count: int
+    number: int
     first: list[str]
 
 
@@ -68,5 +68,5 @@ def open_reasons(
             rows = places.take(pa.array(np.flatnonzero(chosen[text_of])[:most]))
             first = ids.take(rows).cast(pa.string()).to_pylist()
             lines.append(OpenReason(word, code, int(counts[texts_with].sum()), first))
-        found += sorted(lines, key=lambda line: (-line.count, line.code))
+        found += sorted(lines, key=lambda line: (-line.number, line.code))
     return found

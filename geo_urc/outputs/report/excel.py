@@ -306,7 +306,7 @@ class _Workbook:
                 for line in figures.open:
                     yield (
                         layer.title, rule.id, rule.title.to(self.lang), self.labels[line.verdict],
-                        reason_words(line.code, rule, self.lang), line.count, layer.total,
+                        reason_words(line.code, rule, self.lang), line.number, layer.total,
                         supply_advice(line.code, rule, self.lang), line.code,
                     )  # fmt: skip
 
@@ -463,7 +463,7 @@ class _Workbook:
     def _open_rows(self, sheet: Any, layer: LayerFigures) -> None:
         """Write a row for each subject and rule that is left open, as far as the sheet goes."""
         t, info = self.t, layer.info
-        rules = [f.rule for f in layer.rules if not any(r.count == layer.total for r in f.open)]
+        rules = [f.rule for f in layer.rules if not any(r.number == layer.total for r in f.open)]
         counted = sum(
             f.counts[i] for f in layer.rules if f.rule in rules
             for i, word in enumerate(LOOKS) if word in OPEN
@@ -523,7 +523,8 @@ def _left_open(
         pc.is_in(batch[info.column_of(rule.id, "verdict")], words).to_numpy(zero_copy_only=False)
         for rule in rules
     ]
-    return np.nonzero(np.column_stack(found)) if found else (np.empty(0, int), np.empty(0, int))
+    rows, of = np.nonzero(np.column_stack(found)) if found else np.empty((2, 0), np.int64)
+    return rows, of
 
 
 def _shown(info: LayerInfo) -> list[Column]:

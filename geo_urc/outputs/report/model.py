@@ -39,9 +39,11 @@ class Cell(NamedTuple):
 
 
 class Group(NamedTuple):
-    """A row across the whole table that says what the rows below it are of."""
+    """A row across the whole table: it says what the rows below it are of, or more of those above."""
 
     text: str
+    quiet: bool = False
+    """Whether it belongs to the rows above, and is set as they are."""
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from geo_urc.verdicts import LABELS
 
 _LONG_WORD = 14
 """A word of Latin letters or digits that is longer may break anywhere."""
-_DOTS = 200
+_DOTS = 150
 """Dots per inch of a drawing in a Word file: sharp on paper."""
 
 
@@ -140,7 +140,9 @@ def _block(block: Block, numbers: Any) -> dict[str, Any]:
             told |= {
                 "heads": [head._asdict() for head in heads],
                 "rows": [
-                    {"group": row.text} if isinstance(row, Group) else {"cells": [*map(_cell, row)]}
+                    {"group": row.text, "quiet": row.quiet}
+                    if isinstance(row, Group)
+                    else {"cells": [*map(_cell, row)]}
                     for row in rows
                 ],
             }

@@ -192,7 +192,7 @@ def _text(*texts: Any) -> tuple[Cell, ...]:
 
 
 def _heads(*heads: tuple[str, float] | tuple[str, float, str]) -> tuple[Head, ...]:
-    return tuple(Head(*head) for head in heads)  # type: ignore[arg-type]
+    return tuple(Head(*head) for head in heads)
 
 
 def _counted(first: str, wide: float, t: dict[str, str], lang: Lang) -> tuple[Head, ...]:
@@ -231,7 +231,10 @@ def _notices(run: dict[str, Any], lang: Lang) -> Iterator[tuple[Cell, ...]]:
         alike.setdefault(key, []).append(notice)
     for (kind, text), notices in alike.items():
         named = KINDS[kind].to(lang) if kind in KINDS else kind
-        where = Text("、", ", ").to(lang).join(dict.fromkeys(n.get("where", "") for n in notices))
+        places = list(dict.fromkeys(n.get("where", "") for n in notices))
+        if len(places) > 1:
+            places = list(dict.fromkeys(place.partition(" (")[0] for place in places))
+        where = Text("、", ", ").to(lang).join(places)
         yield _text(named, text, where, sum(n.get("count", 1) for n in notices))
 
 
@@ -303,7 +306,7 @@ def _open(layers: list[LayerFigures], t: dict[str, str], lang: Lang) -> Iterator
                         Cell("", verdict=line.verdict),
                         *_text(
                             reason_words(line.code, rule.rule, lang),
-                            line.count,
+                            line.number,
                             supply_advice(line.code, rule.rule, lang),
                             _first(line, layer.total, t, lang),
                         ),
@@ -314,10 +317,10 @@ def _open(layers: list[LayerFigures], t: dict[str, str], lang: Lang) -> Iterator
 
 def _first(line: OpenReason, total: int, t: dict[str, str], lang: Lang) -> str:
     """Return which subjects a reason is of: all, or the first and how many more."""
-    if line.count == total and total > len(line.first):
+    if line.number == total and total > len(line.first):
         return t["everyone"]
     told = Text("、", ", ").to(lang).join(line.first)
-    more = line.count - len(line.first)
+    more = line.number - len(line.first)
     return told + (t["andMore"].format(n=more) if more else "")
 
 

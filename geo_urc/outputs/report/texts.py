@@ -95,10 +95,10 @@ TEXTS: dict[str, Text] = {
     "everyone": Text("全部对象", "all subjects"),
     "andMore": Text(" 等，另有 {n} 个", " and {n} more"),
     "openNote": Text(
-        "每项原因列出前 {n} 个对象；全部对象见 Excel 报告的“研判与不足”表或 eligibility.gpkg。"
+        "每项原因列出前 {n} 个对象；全部对象见 Excel 报告或 eligibility.gpkg。"
         "一个对象有多项原因时，每项各计一次。",
-        "The first {n} subjects are named for each reason; all are in the sheet of reviews and "
-        "unknowns of the Excel report, and in eligibility.gpkg. A subject with several reasons "
+        "The first {n} subjects are named for each reason; all are in the Excel report "
+        "and in eligibility.gpkg. A subject with several reasons "
         "counts under each.",
     ),
     "asideMore": Text(

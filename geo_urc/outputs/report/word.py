@@ -14,6 +14,7 @@ from geo_urc.errors import OutputError, Problem
 from geo_urc.outputs.palette import LOOKS
 from geo_urc.outputs.report import word_template as styles
 from geo_urc.outputs.report.model import (
+    EARLIEST,
     Block,
     Cell,
     Document,
@@ -96,6 +97,11 @@ def write_word(document: Document, path: Path, template: Path | None = None) -> 
     whole = io.BytesIO()
     file.save(whole)
     path.write_bytes(_dated(whole.getvalue(), document.as_of))
+
+
+def write_template(path: Path) -> None:
+    """Write the built-in template, for an office to change; always the same bytes."""
+    path.write_bytes(_dated(styles.built_in(), EARLIEST))
 
 
 def _context(document: Document) -> dict[str, Any]:
@@ -223,8 +229,10 @@ class _Writer:
         rows = [f"<w:tr><w:trPr><w:cantSplit/><w:tblHeader/></w:trPr>{heads}</w:tr>"]
         for row in table.rows:
             if isinstance(row, Group):
-                inside = self._paragraph(styles.TABLE_HEAD, row.text, "<w:keepNext/>")
-                cells = _cell(sum(widths), inside, "FAFAF7", span=len(widths))
+                style = styles.SMALL if row.quiet else styles.TABLE_HEAD
+                fill = "" if row.quiet else "F6F6F2"
+                inside = self._paragraph(style, row.text)
+                cells = _cell(sum(widths), inside, fill, span=len(widths))
             else:
                 cells = "".join(
                     _cell(width, self._inside(cell, head.kind == "number"), _colour(cell))
@@ -240,9 +248,11 @@ class _Writer:
         )
 
     def _head(self, head: Any) -> str:
-        mark = f"{LOOKS[head.verdict].mark} " if head.verdict else ""
         right = '<w:jc w:val="right"/>' if head.kind == "number" else ""
-        return self._paragraph(styles.TABLE_HEAD, mark + head.text, right)
+        lines = [LOOKS[head.verdict].mark] if head.verdict else []
+        return "".join(
+            self._paragraph(styles.TABLE_HEAD, line, right) for line in (*lines, head.text)
+        )
 
     def _inside(self, cell: Cell, number: bool) -> str:
         said = cell.text

@@ -59,7 +59,7 @@ _KNOWN: dict[str, _Look] = {
 def built_in() -> bytes:
     """Return the built-in template as a .docx, with its placeholders."""
     import docx
-    from docx.enum.text import WD_TAB_ALIGNMENT
+    from docx.enum.text import WD_BREAK, WD_TAB_ALIGNMENT
     from docx.shared import Mm
 
     file = docx.Document()
@@ -89,7 +89,7 @@ def built_in() -> bytes:
     line("{%p endfor %}", TEXT)
     line("{{ note }}", NOTE)
     line("{%p if cover %}", TEXT)
-    line("", NOTE).add_run().add_break(docx.enum.text.WD_BREAK.PAGE)
+    line("", NOTE).add_run().add_break(WD_BREAK.PAGE)
     line("{%p endif %}", TEXT)
     line("{{ body }}", TEXT)
     foot = page.footer.paragraphs[0]

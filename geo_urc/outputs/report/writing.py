@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -60,6 +60,25 @@ def write_report(
         Another ending, or a template that cannot be used.
     """
     Writing(results, lang).write(path, template)
+
+
+def write_reports(results: Results, paths: Sequence[Path], lang: Lang = "zh") -> None:
+    """Write the report of a run in several forms at once.
+
+    Pages are set beside the writing of the workbook: typst uses another core meanwhile.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    writing = Writing(results, lang)
+    books = [path for path in paths if path.suffix.lower() == ".xlsx"]
+    pages = [path for path in paths if path not in books]
+    assert writing.document  # worked out once, before two use it
+    with ThreadPoolExecutor(1) as aside:
+        done = [aside.submit(writing.write, path) for path in (pages if books else [])]
+        for path in books or pages:
+            writing.write(path)
+        for one in done:
+            one.result()
 
 
 def write_document(document: Document, path: Path, template: Path | None = None) -> None:
