@@ -30,6 +30,7 @@ MOST_ROWS = 100_000
 """Of a subject with more rows the workbook has what is left open, instead of every row."""
 MOST_OPEN = 1_048_574
 """What a sheet holds below its heading and the line that says what is left out."""
+_FEW_ROWS = 20_000
 _NAME = 31
 """Characters of a sheet's name."""
 _FORMATS = {
@@ -112,7 +113,8 @@ def write_excel(
     import xlsxwriter
 
     options = {
-        "constant_memory": True,
+        # quicker and smaller with a table of strings, which grows with the rows
+        "constant_memory": any(layer.total > _FEW_ROWS for layer in layers),
         "strings_to_formulas": False,
         "strings_to_urls": False,
         "strings_to_numbers": False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -28,6 +29,9 @@ from geo_urc.results import LayerInfo, Results, RuleSaid, SubjectSaid
 from geo_urc.text import Lang, Text
 from geo_urc.verdicts import LABELS
 
+MOST_WAYS, MOST_STEPS = 4, 6
+"""How many ways to another verdict a sheet tells, and of how many steps."""
+
 _T: dict[str, Text] = {
     "title": Text("城市更新政策适用性核查单", "Urban renewal policy: sheet of a subject"),
     "count": Text("对象数量", "Subjects"),
@@ -42,10 +46,12 @@ _T: dict[str, Text] = {
     "change": Text("{aim}：{ways}", "{aim}: {ways}"),
     "source": Text("依据：{text}", "Source: {text}"),
     "class": Text("政策类别：{text}", "Policy class: {text}"),
-    "reasons": Text("原因：{text}", "Reasons: {text}"),
     "missing": Text("缺少图层：{text}", "Layers not given: {text}"),
     "changed": Text("本次改动的参数：{text}", "Parameters changed in this run: {text}"),
-    "further": Text("另有 {n} 种办法", "{n} further ways"),
+    "further": Text("另有 {n} 种办法，见 geo-urc explain", "{n} further ways: see geo-urc explain"),
+    "furtherSteps": Text(
+        "另有 {n} 项，见 geo-urc explain", "{n} further things: see geo-urc explain"
+    ),
     "own": Text("原有属性", "Attributes of its own"),
     "concerns": Text("程序性措施", "Procedural measures"),
     "noMap": Text("没有可用的图形，故无位置图。", "There is no usable geometry, so no map."),
@@ -187,21 +193,26 @@ def _rules(said: SubjectSaid, t: dict[str, str], lang: Lang) -> Table:
 def _below(rule: RuleSaid, t: dict[str, str], lang: Lang) -> Iterator[str]:
     """Yield what stands below a rule's facts: reasons, what would change it, and the source."""
     stop, comma = Text("；", "; ").to(lang), Text("、", ", ").to(lang)
-    if rule.reasons:
-        yield t["reasons"].format(text=stop.join(rule.reasons))
     if rule.layers_missing:
         yield t["missing"].format(text=comma.join(rule.layers_missing))
+    steps = [*map(partial(_steps, t=t), rule.ways[:MOST_WAYS])]
     if len(rule.ways) == 1:
-        yield t["change"].format(aim=rule.outlook, ways=stop.join(rule.ways[0]))
+        yield t["change"].format(aim=rule.outlook, ways=stop.join(steps[0]))
     elif rule.ways:
-        told = [f"({n}) {' + '.join(way)}" for n, way in enumerate(rule.ways, 1)]
-        told += [t["further"].format(n=rule.further)] if rule.further else []
+        told = [f"({n}) {' + '.join(way)}" for n, way in enumerate(steps, 1)]
+        further = len(rule.ways) - len(steps) + rule.further
+        told += [t["further"].format(n=further)] if further else []
         yield t["change"].format(aim=rule.outlook, ways=stop.join(told))
     if rule.changed:
         yield t["changed"].format(text=comma.join(rule.changed))
-    if rule.policy_class:
-        yield t["class"].format(text=rule.policy_class)
-    yield t["source"].format(text=rule.source)
+    kind = t["class"].format(text=rule.policy_class) if rule.policy_class else ""
+    yield stop.join(filter(None, (t["source"].format(text=rule.source), kind)))
+
+
+def _steps(way: Sequence[str], t: dict[str, str]) -> list[str]:
+    """Return the steps of a way, the first of many and how many are left out."""
+    left = len(way) - MOST_STEPS
+    return [*way[:MOST_STEPS], *([t["furtherSteps"].format(n=left)] if left > 0 else [])]
 
 
 def _own(row: pa.Table, info: LayerInfo, lang: Lang) -> tuple[tuple[Cell, ...], ...]:

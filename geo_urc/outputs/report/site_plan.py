@@ -24,6 +24,7 @@ _TITLE = Text(
     "{subject} {id} 的位置（比例尺单位为米，北为坐标北）",
     "Site of {subject} {id} (scale in metres, grid north up)",
 )
+_CIRCLED = Text("；虚线圆：{title} {radius:g} 米", "; dashed: {title}, {radius:g} m")
 
 _LOOKS = {
     "green_spaces": 'fill="#e3efd8" stroke="#8db07a" stroke-width="0.15"',
@@ -144,6 +145,10 @@ def site_plan(
         *d.scale_bar(5, HEIGHT - 3, frame.metres_a_mm, 36),
     ]
     title = _TITLE.to(lang).format(subject=info.title.to(lang), id=identity)
+    titles = {layer.role: layer.title.to(lang) for layer, _, _ in around.layers}
+    for circle in measured:
+        if circle.role in titles:
+            title += _CIRCLED.to(lang).format(title=titles[circle.role], radius=circle.radius)
     return Figure(d.drawing(parts), d.WIDTH, HEIGHT, title)
 
 

@@ -184,7 +184,7 @@ def _subjects(layers: list[LayerFigures], lang: Lang) -> str:
 def _files(run: dict[str, Any], lang: Lang) -> str:
     sources = [*run.get("inputs", []), *run.get("rasters", [])]
     told = dict.fromkeys(source["path"].partition("|")[0] for source in sources)
-    return Text("、", ", ").to(lang).join(told) or "–"
+    return ", ".join(told) or "–"
 
 
 def _text(*texts: Any) -> tuple[Cell, ...]:
@@ -234,7 +234,7 @@ def _notices(run: dict[str, Any], lang: Lang) -> Iterator[tuple[Cell, ...]]:
         places = list(dict.fromkeys(n.get("where", "") for n in notices))
         if len(places) > 1:
             places = list(dict.fromkeys(place.partition(" (")[0] for place in places))
-        where = Text("、", ", ").to(lang).join(places)
+        where = ", ".join(places)  # ids and files: a line breaks after a space only
         yield _text(named, text, where, sum(n.get("count", 1) for n in notices))
 
 

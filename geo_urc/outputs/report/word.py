@@ -36,6 +36,8 @@ BODY = "body"
 """Name by which a template places all chapters."""
 _WIDTH = 9638
 """Of the text on A4, in twentieths of a point: 170 mm."""
+_FITS = 0.985
+"""A drawing as wide as the text is a little smaller, else programs push it over the edge."""
 _OPEN, _CLOSE = "\ue000", "\ue001"
 """Around the name of a chapter, between rendering the template and putting the chapter there."""
 _SPACE = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
@@ -186,7 +188,7 @@ class _Writer:
         from docx.shared import Mm
 
         picture = io.BytesIO(next(self.images))
-        inline = self.file.part.new_pic_inline(picture, Mm(figure.width), Mm(figure.height))
+        inline = self.file.part.new_pic_inline(picture, Mm(_FITS * figure.width), Mm(_FITS * figure.height))
         inline.docPr.set("descr", xml_text(figure.title))
         paragraph = _parsed(self._paragraph(styles.FIGURE, ""))
         run = paragraph.makeelement(f"{{{paragraph.nsmap['w']}}}r")

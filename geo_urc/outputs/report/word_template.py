@@ -125,6 +125,8 @@ def _apply(style: Any, look: _Look) -> None:
     from docx.shared import Pt, RGBColor
 
     _set_font(style, look.font)
+    for border in style.element.xpath(".//w:pBdr"):
+        border.getparent().remove(border)
     style.font.size, style.font.bold, style.font.italic = Pt(look.points), False, False
     style.font.color.rgb = RGBColor.from_string(look.colour)
     layout = style.paragraph_format
