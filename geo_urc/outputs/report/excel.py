@@ -474,53 +474,82 @@ class _Workbook:
             n=counted, listed=MOST_OPEN, left=counted - MOST_OPEN, reasons=t["reasons"]
         )
         name = name_column(self.results, info.role)
+        columns = self.results.tables[info.role].column_names
+        known = [(1, name), (2, DISTRICT if DISTRICT in columns else None)]
+        places = [0, *(place for place, column in known if column)]
+        named = [column for _, column in known if column]
         heads = (
             _Head(t["id"], 20), _Head(t["name"], 24), _Head(t["district"], 12), _Head(t["rule"], 8),
             _Head(t["ruleName"], 30), _Head(t["verdict"], 12), _Head(t["margin"], 12),
             _Head(t["accuracy"], 10), _Head(t["unit"], 10), _Head(t["reason"], 40), _Head(t["supply"], 60),
         )  # fmt: skip
         first = row = self._headed(sheet, heads, note=note)
-        table = self.results.tables[info.role]
-        told: dict[tuple[str, str], tuple[str, str]] = {}
-        units = {c.name: unit_text(c.unit, self.lang) for c in info.columns}
-        words = pa.array(OPEN)
-        for batch in table.to_batches():
-            rows, of = _left_open(batch, info, rules, words)
-            for place, number in zip(rows.tolist(), of.tolist(), strict=True):
-                if row - first == MOST_OPEN:
-                    break
-                rule = rules[number]
-                codes = batch[info.column_of(rule.id, "reason")][place].as_py() or ""
-                if (rule.id, codes) not in told:
-                    advice = (supply_advice(c, rule, self.lang) for c in codes.split(";") if c)
-                    told[rule.id, codes] = (
-                        self._reasons(codes, rule),
-                        Text("；", "; ").to(self.lang).join(dict.fromkeys(filter(None, advice))),
-                    )
-                margin = info.column_of(rule.id, "margin")
-                word = batch[info.column_of(rule.id, "verdict")][place].as_py()
-                values = (
-                    batch[info.one("id")][place].as_py(),
-                    batch[name][place].as_py() if name else None,
-                    batch[DISTRICT][place].as_py() if DISTRICT in batch.schema.names else None,
-                    rule.id,
-                    rule.title.to(self.lang),
-                    self.labels[word],
-                    batch[margin][place].as_py(),
-                    batch[info.column_of(rule.id, "accuracy")][place].as_py(),
-                    units[margin],
-                    *told[rule.id, codes],
-                )
-                for at, value in enumerate(values):
-                    self._put(sheet, row, at, value, self.verdicts[word] if at == 5 else None)
+        told: dict[tuple[int, str], tuple[str, str]] = {}
+        units = [
+            unit_text(unit, self.lang)
+            for unit in (_unit_of(info, info.column_of(rule.id, "margin")) for rule in rules)
+        ]
+        titles = [rule.title.to(self.lang) for rule in rules]
+        write, number = sheet.write_string, sheet.write_number
+        for batch in self.results.tables[info.role].to_batches():
+            rows, of = _left_open(batch, info, rules)
+            rows, of = rows[: MOST_OPEN - (row - first)], of[: MOST_OPEN - (row - first)]
+            same = [batch[c].take(pa.array(rows)).to_pylist() for c in (info.one("id"), *named)]
+            parts = _gathered(batch, info, rules, rows, of)
+            for rule, called, word, margin, accuracy, codes in zip(
+                of.tolist(), zip(*same, strict=True), *parts, strict=True
+            ):
+                if (rule, codes) not in told:
+                    told[rule, codes] = self._reason_and_advice(codes or "", rules[rule])
+                for place, text in zip(places, called, strict=True):
+                    if text is not None:
+                        write(row, place, fitting_cell(str(text)))
+                write(row, 3, rules[rule].id)
+                write(row, 4, titles[rule])
+                write(row, 5, self.labels[word], self.verdicts[word])
+                for place, value in ((6, margin), (7, accuracy)):
+                    if value is not None and math.isfinite(value):
+                        number(row, place, value)
+                write(row, 8, units[rule])
+                for place, text in enumerate(told[rule, codes], 9):
+                    write(row, place, text)
                 row += 1
         sheet.autofilter(first - 1, 0, max(row - 1, first - 1), len(heads) - 1)
 
+    def _reason_and_advice(self, codes: str, rule: RuleInfo) -> tuple[str, str]:
+        advice = (supply_advice(code, rule, self.lang) for code in codes.split(";") if code)
+        supply = Text("；", "; ").to(self.lang).join(dict.fromkeys(filter(None, advice)))
+        return fitting_cell(self._reasons(codes, rule)), fitting_cell(supply)
+
+
+def _unit_of(info: LayerInfo, name: str) -> str | None:
+    return next(column.unit for column in info.columns if column.name == name)
+
+
+def _gathered(
+    batch: pa.RecordBatch,
+    info: LayerInfo,
+    rules: Sequence[RuleInfo],
+    rows: np.ndarray,
+    of: np.ndarray,
+) -> list[list[Any]]:
+    """Return verdict, margin, accuracy and reason of rows, each under its rule."""
+    found = []
+    for part in ("verdict", "margin", "accuracy", "reason"):
+        values = np.empty(len(rows), dtype=object)
+        for number, rule in enumerate(rules):
+            mine = np.flatnonzero(of == number)
+            column = batch[info.column_of(rule.id, part)].take(pa.array(rows[mine]))
+            values[mine] = column.to_pylist()
+        found.append(values.tolist())
+    return found
+
 
 def _left_open(
-    batch: pa.RecordBatch, info: LayerInfo, rules: Sequence[RuleInfo], words: pa.Array
+    batch: pa.RecordBatch, info: LayerInfo, rules: Sequence[RuleInfo]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows and rules that are left open, subject by subject."""
+    words = pa.array(OPEN)
     found = [
         pc.is_in(batch[info.column_of(rule.id, "verdict")], words).to_numpy(zero_copy_only=False)
         for rule in rules

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+
+from geo_urc.wkb import parse
 
 Shapes = npt.NDArray[np.object_]
 Points = npt.NDArray[np.float64]
@@ -20,21 +22,16 @@ _SYSTEM = "EPSG:4548"
 def metres(wkb: pa.Array | pa.ChunkedArray, crs: str, run: Mapping[str, Any]) -> Shapes:
     """Return geometries in the evaluation system of a run; None where null or empty."""
     import shapely
-    from pyproj import CRS, Transformer
 
-    shapes = shapely.force_2d(shapely.from_wkb(wkb.to_numpy(zero_copy_only=False)))
+    shapes = shapely.force_2d(_parsed(wkb))
     shapes[shapely.is_empty(shapes)] = None
-    here, there = CRS.from_user_input(crs), CRS.from_user_input(run.get("evaluation_crs", _SYSTEM))
-    if here == there:
+    if (move := _mover(crs, run)) is None:
         return shapes
-    to = Transformer.from_crs(here, there, always_xy=True)
-    coordinates = shapely.get_coordinates(shapes)
-    coordinates = np.column_stack(to.transform(coordinates[:, 0], coordinates[:, 1]))
-    return shapely.set_coordinates(shapes, coordinates)
+    return shapely.set_coordinates(shapes, move(shapely.get_coordinates(shapes)))
 
 
 def middles(wkb: pa.ChunkedArray, crs: str, run: Mapping[str, Any]) -> Points:
-    """Return the middle of each geometry's bounding box; NaN where there is none.
+    """Return the middle of each geometry's bounding box, in metres; NaN where there is none.
 
     A run of rows at a time, so that a million geometries are never objects at once.
     """
@@ -42,9 +39,34 @@ def middles(wkb: pa.ChunkedArray, crs: str, run: Mapping[str, Any]) -> Points:
 
     found = [np.empty((0, 2))]
     for start in range(0, len(wkb), _ROWS_AT_ONCE):
-        bounds = shapely.bounds(metres(wkb.slice(start, _ROWS_AT_ONCE), crs, run))
+        bounds = shapely.bounds(_parsed(wkb.slice(start, _ROWS_AT_ONCE)))
         found.append((bounds[:, :2] + bounds[:, 2:]) / 2)
-    return np.concatenate(found)
+    points = np.concatenate(found)
+    move = _mover(crs, run)
+    if move is None:
+        return points
+    points = move(points)  # a box in degrees is one in metres, as near as a map can show
+    points[~np.isfinite(points).all(axis=1)] = np.nan
+    return points
+
+
+def _parsed(wkb: pa.Array | pa.ChunkedArray) -> Shapes:
+    return parse(wkb.combine_chunks() if isinstance(wkb, pa.ChunkedArray) else wkb)
+
+
+def _mover(crs: str, run: Mapping[str, Any]) -> Callable[[Points], Points] | None:
+    """Return what takes coordinates to the evaluation system; None where they are there."""
+    from pyproj import CRS, Transformer
+
+    here, there = CRS.from_user_input(crs), CRS.from_user_input(run.get("evaluation_crs", _SYSTEM))
+    if here == there:
+        return None
+    to = Transformer.from_crs(here, there, always_xy=True)
+
+    def move(points: Points) -> Points:
+        return np.column_stack(to.transform(points[:, 0], points[:, 1]))
+
+    return move
 
 
 class Frame(NamedTuple):

@@ -188,7 +188,9 @@ class _Writer:
         from docx.shared import Mm
 
         picture = io.BytesIO(next(self.images))
-        inline = self.file.part.new_pic_inline(picture, Mm(_FITS * figure.width), Mm(_FITS * figure.height))
+        inline = self.file.part.new_pic_inline(
+            picture, Mm(_FITS * figure.width), Mm(_FITS * figure.height)
+        )
         inline.docPr.set("descr", xml_text(figure.title))
         paragraph = _parsed(self._paragraph(styles.FIGURE, ""))
         run = paragraph.makeelement(f"{{{paragraph.nsmap['w']}}}r")
