@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from geo_urc.outputs.fonts import SANS
 from geo_urc.outputs.palette import LOOKS
-from geo_urc.safe_text import xml_text
+from geo_urc.safe_text import one_line, xml_text
 from geo_urc.text import Lang
 from geo_urc.verdicts import LABELS
 
@@ -40,7 +40,7 @@ def words(
     at = f'x="{x:.2f}" y="{y:.2f}" font-size="{size:g}"'
     inked = "" if fill == INK else f' fill="{fill}"'
     placed = "" if anchor == "start" else f' text-anchor="{anchor}"'
-    shown = escape(xml_text(" ".join(text.split())))
+    shown = escape(xml_text(one_line(text)))
     return f"<text {at}{placed}{inked}>{shown}</text>"
 
 

@@ -25,6 +25,7 @@ from geo_urc.outputs.report.model import (
     Signature,
     Table,
 )
+from geo_urc.safe_text import one_line
 from geo_urc.text import Text
 from geo_urc.verdicts import LABELS
 
@@ -46,7 +47,7 @@ def write_pdf(document: Document, path: Path) -> None:
         The typesetter warns, of a font that is not found above all: nothing is written.
     """
     template = (files("geo_urc.outputs") / "assets" / "report.typ").read_bytes()
-    data = json.dumps(_plain(document), ensure_ascii=False)
+    data = json.dumps(_shown(_plain(document)), ensure_ascii=False)
     sources = {"main": template, "report.json": settable(data).encode()}
     for number, figure in enumerate(document.figures):
         sources[f"figure-{number}.svg"] = settable(figure.svg()).encode()
@@ -121,6 +122,15 @@ def _plain(document: Document) -> dict[str, Any]:
             for section in document.sections
         ],
     }
+
+
+def _shown(told: Any) -> Any:
+    """Return data in which every text is one line, not endless, with nothing unseen in it."""
+    if isinstance(told, str):
+        return one_line(told)
+    if isinstance(told, dict):
+        return {key: _shown(value) for key, value in told.items()}
+    return [*map(_shown, told)] if isinstance(told, list | tuple) else told
 
 
 def _block(block: Block, numbers: Any) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from geo_urc.outputs.report.model import (
     Table,
 )
 from geo_urc.outputs.report.pdf import pictures
-from geo_urc.safe_text import xml_text
+from geo_urc.safe_text import one_line, xml_text
 from geo_urc.text import Text
 from geo_urc.verdicts import LABELS
 
@@ -110,10 +110,10 @@ def _context(document: Document) -> dict[str, Any]:
     """Return what a template may name."""
     chapters = {s.key: f"{_OPEN}{s.key}{_CLOSE}" for s in document.sections}
     return {
-        "title": xml_text(document.title),
-        "facts": [tuple(map(xml_text, pair)) for pair in document.facts.pairs],
-        "note": xml_text(document.note),
-        "foot": xml_text("  ·  ".join(document.foot)),
+        "title": one_line(document.title),
+        "facts": [tuple(map(one_line, pair)) for pair in document.facts.pairs],
+        "note": one_line(document.note),
+        "foot": one_line("  ·  ".join(document.foot)),
         "as_of": document.as_of.isoformat(),
         "lang": document.lang,
         "cover": document.cover,
@@ -191,7 +191,7 @@ class _Writer:
         inline = self.file.part.new_pic_inline(
             picture, Mm(_FITS * figure.width), Mm(_FITS * figure.height)
         )
-        inline.docPr.set("descr", xml_text(figure.title))
+        inline.docPr.set("descr", xml_text(one_line(figure.title)))
         paragraph = _parsed(self._paragraph(styles.FIGURE, ""))
         run = paragraph.makeelement(f"{{{paragraph.nsmap['w']}}}r")
         drawing = run.makeelement(f"{{{paragraph.nsmap['w']}}}drawing")
@@ -280,7 +280,7 @@ def _cell(width: int, inside: str, fill: str = "", span: int = 1) -> str:
 
 
 def _run(text: str) -> str:
-    shown = escape(xml_text(" ".join(text.split())), quote=False)
+    shown = escape(xml_text(one_line(text)), quote=False)
     return f'<w:r><w:t xml:space="preserve">{shown}</w:t></w:r>' if shown else ""
 
 
@@ -296,7 +296,12 @@ def _date(file: Any, document: Document) -> None:
     """Let the file speak of the report's date and of no one's name."""
     day = document.as_of
     told = file.core_properties
-    told.title, told.author, told.last_modified_by, told.comments = document.title, "", "", ""
+    told.title, told.author, told.last_modified_by, told.comments = (
+        one_line(document.title),
+        "",
+        "",
+        "",
+    )
     told.created = told.modified = dt.datetime(day.year, day.month, day.day)  # noqa: DTZ001
     told.revision = 1
 
