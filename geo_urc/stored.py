@@ -132,7 +132,8 @@ def neighbours(folder: Path, results: Results, reach_m: float) -> tuple[ContextL
             for other in results.layers.values()
             if other.crs == info.crs
         ]
-        bounds = shapely.total_bounds([shape for shapes in own for shape in shapes])
+        shapes = [shape for column in own for shape in column if shape is not None]
+        bounds = shapely.total_bounds(shapes or [shapely.Point()])
         if bounds[0] <= bounds[2]:  # not where there is no geometry
             reach = reach_m / (80_000.0 if abs(bounds).max() <= 360 else 1.0)
             box = (*(bounds[:2] - reach), *(bounds[2:] + reach))

@@ -37,7 +37,7 @@ _FORMATS = {
     "m": "0.00", "m2": "#,##0.00", "m3": "#,##0.00", "yuan": "#,##0.00", "share": "0.0000",
     "factor": "0.0000", "storeys": "0", "people": "#,##0", "dwellings": "#,##0",
 }  # fmt: skip
-"""Unit → how Excel shows a number; the number itself keeps all its digits."""
+"""Unit → how Excel shows a number; the number itself is kept."""
 _EXACT = 2**53
 """Beyond it whole numbers are no longer exact in Excel, and are written as text."""
 
@@ -108,7 +108,7 @@ def write_excel(
     """Write the workbook of a run, row by row; the same run gives the same bytes.
 
     Text is written as text whatever it begins with, and no address becomes a link. Numbers keep
-    all their digits; formats only say how many are shown. A missing value is an empty cell.
+    16 significant digits; formats only say how many are shown. A missing value is an empty cell.
     """
     import xlsxwriter
 
