@@ -49,6 +49,8 @@ RECORDS_LISTED = 200
 """How many records that were set aside are listed."""
 IDS_LISTED = 6
 """How many subjects are named for each reason."""
+_LONGEST_ID = 150
+"""Characters of a subject's id among others."""
 
 
 @dataclass(frozen=True)
@@ -319,7 +321,8 @@ def _first(line: OpenReason, total: int, t: dict[str, str], lang: Lang) -> str:
     """Return which subjects a reason is of: all, or the first and how many more."""
     if line.number == total and total > len(line.first):
         return t["everyone"]
-    told = Text("、", ", ").to(lang).join(line.first)
+    short = (name if len(name) <= _LONGEST_ID else f"{name[:_LONGEST_ID]}…" for name in line.first)
+    told = Text("、", ", ").to(lang).join(short)
     more = line.number - len(line.first)
     return told + (t["andMore"].format(n=more) if more else "")
 
