@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from collections.abc import Sequence
 from importlib.resources import files
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +31,8 @@ from geo_urc.safe_text import one_line
 from geo_urc.text import Text
 from geo_urc.verdicts import LABELS
 
-_LONG_WORD = 14
-"""A word of Latin letters or digits that is longer may break anywhere."""
+_LONG_WORD, _PIECE = 15, 6
+"""A word of so many Latin letters or digits may break after each so many of them."""
 _DOTS = 150
 """Dots per inch of a drawing in a Word file: sharp on paper."""
 
@@ -169,6 +171,23 @@ def _cell(cell: Cell) -> dict[str, Any]:
 
 
 def _line(text: str) -> dict[str, Any]:
-    """Return text and whether it holds a word too long for a column."""
-    words = "".join(c if c.isascii() else " " for c in text).split()
-    return {"text": text, "long": any(len(word) > _LONG_WORD for word in words)}
+    r"""Return text, and the pieces between which a line may break within a long word.
+
+    A break that were a character of its own would be in the way of a search.
+
+    Examples
+    --------
+    >>> _line("文件 a1b2c3d4e5f6a7b8c9")["pieces"]
+    ['文件 a1b2c3', 'd4e5f6', 'a7b8c9']
+    >>> _line("a b")["pieces"]
+    ['a b']
+    """
+    shown = one_line(text)
+    cuts = [
+        place
+        for word in re.finditer(rf"[!-~]{{{_LONG_WORD},}}", shown)
+        for place in range(word.start() + _PIECE, word.end(), _PIECE)
+    ]
+    edges = [0, *cuts, len(shown)]
+    pieces = [shown[start:end] for start, end in pairwise(edges)]
+    return {"text": shown, "pieces": pieces}
