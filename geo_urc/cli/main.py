@@ -389,7 +389,7 @@ def report_template_command(out: Path, overwrite: bool, lang: Lang, debug: bool)
     from geo_urc.outputs.staged_file import staged_file
 
     with staged_file(out, overwrite=overwrite) as partial:
-        write_template(partial)
+        write_template(partial, lang)
     interruption.too_late()
     click.echo(Text(f"模板: {out}", f"Template: {out}").to(lang))
     return DONE

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import re
 import zipfile
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +32,16 @@ from geo_urc.outputs.report.model import (
 )
 from geo_urc.outputs.report.pdf import pictures
 from geo_urc.safe_text import one_line, xml_text
-from geo_urc.text import Text
+from geo_urc.text import Lang, Text
 from geo_urc.verdicts import LABELS
 
-BODY = "body"
-"""Name by which a template places all chapters."""
+BODY, COVER, FACTS = "body", "cover", "facts"
+"""Names by which a template places all chapters, title with facts and note, and the facts alone."""
 _WIDTH = 9638
 """Of the text on A4, in twentieths of a point: 170 mm."""
 _FITS = 0.985
 """A drawing as wide as the text is a little smaller, else programs push it over the edge."""
-_OPEN, _CLOSE = "\ue000", "\ue001"
-"""Around the name of a chapter, between rendering the template and putting the chapter there."""
+_PLACE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 _SPACE = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
 
 
@@ -49,9 +51,7 @@ def write_word(document: Document, path: Path, template: Path | None = None) -> 
     Parameters
     ----------
     template
-        A .docx with placeholders: ``{{ title }}``, ``{{ note }}``, ``{{ foot }}``, ``{{ as_of }}``,
-        ``facts`` (pairs), ``{{ body }}`` for all chapters or the chapters one by one by their
-        keys. None takes the built-in one.
+        A .docx with placeholders, see :func:`places`. None takes the built-in one.
 
     Raises
     ------
@@ -59,19 +59,13 @@ def write_word(document: Document, path: Path, template: Path | None = None) -> 
         The template is no Word file, its placeholders are not understood, or none of them
         places a chapter.
     """
+    import docx
     from docx.opc.exceptions import PackageNotFoundError
-    from docxtpl import DocxTemplate
-    from jinja2 import StrictUndefined, TemplateError
-    from jinja2.sandbox import SandboxedEnvironment
 
     named = "" if template is None else str(template)
+    content = styles.built_in(document.lang) if template is None else template.read_bytes()
     try:
-        source: Any = (
-            io.BytesIO(styles.built_in()) if template is None else io.BytesIO(template.read_bytes())
-        )
-        word = DocxTemplate(source)
-        environment = SandboxedEnvironment(undefined=StrictUndefined, autoescape=True)
-        word.render(_context(document), environment, autoescape=True)
+        file = docx.Document(io.BytesIO(content))
     except (PackageNotFoundError, zipfile.BadZipFile, KeyError, ValueError) as error:
         what = Text("不是 Word 文件（.docx）。", f"is no Word file (.docx): {error}.")
         fix = Text(
@@ -79,72 +73,129 @@ def write_word(document: Document, path: Path, template: Path | None = None) -> 
             "Get the built-in one with geo-urc report-template, and change it in Word.",
         )
         raise OutputError(Problem(named, what, fix)) from error
-    except TemplateError as error:
-        what = Text(
-            f"模板中的占位符有误：{error.message}。", f"has a wrong placeholder: {error.message}."
-        )
-        fix = Text(
-            f"可用：{'、'.join(_context(document))}。", f"Known: {', '.join(_context(document))}."
-        )
-        raise OutputError(Problem(named, what, fix)) from error
-    file: Any = word.docx
     styles.add_missing_styles(file)
-    if not _put_chapters(file, document, str(path)):
-        what = Text("模板没有放置任何章节的占位符。", "places no chapter of the report.")
-        fix = Text(
-            "在模板正文中单独一段写 {{ body }}。", "Write {{ body }} as a paragraph of its own."
-        )
-        raise OutputError(Problem(named, what, fix))
+    blocks = _fill(file, document, named)
+    _put_blocks(file, document, blocks, str(path))
     _date(file, document)
     whole = io.BytesIO()
     file.save(whole)
     path.write_bytes(_dated(whole.getvalue(), document.as_of))
 
 
-def write_template(path: Path) -> None:
+def write_template(path: Path, lang: Lang = "zh") -> None:
     """Write the built-in template, for an office to change; always the same bytes."""
-    path.write_bytes(_dated(styles.built_in(), EARLIEST))
+    path.write_bytes(_dated(styles.built_in(lang), EARLIEST))
 
 
-def _context(document: Document) -> dict[str, Any]:
-    """Return what a template may name."""
-    chapters = {s.key: f"{_OPEN}{s.key}{_CLOSE}" for s in document.sections}
-    return {
-        "title": one_line(document.title),
-        "facts": [tuple(map(one_line, pair)) for pair in document.facts.pairs],
-        "note": one_line(document.note),
-        "foot": one_line("  ·  ".join(document.foot)),
+def places(document: Document) -> tuple[dict[str, str], list[str]]:
+    """Return what a template may name: text within a line, and blocks in the place of a paragraph.
+
+    A block is all chapters, one of them by its key, the cover, or the cover's facts.
+    """
+    inline = {
+        "title": document.title,
+        "note": document.note,
+        "foot": "  ·  ".join(document.foot),
         "as_of": document.as_of.isoformat(),
-        "lang": document.lang,
-        "cover": document.cover,
-        BODY: f"{_OPEN}{BODY}{_CLOSE}",
-        **chapters,
     }
+    return inline, [BODY, COVER, FACTS, *(section.key for section in document.sections)]
 
 
-def _put_chapters(file: Any, document: Document, where: str) -> bool:
-    """Put the chapters where the template wants them; return whether it wants any."""
+def _fill(file: Any, document: Document, named: str) -> list[tuple[Any, str]]:
+    """Put text where a template names it; return the paragraphs that are to become blocks."""
     from docx.oxml.ns import qn
+    from docx.parts.hdrftr import FooterPart, HeaderPart
 
-    places = []
-    for paragraph in file.element.body.iter(qn("w:p")):
-        text = "".join(t.text or "" for t in paragraph.iter(qn("w:t")))
-        if _OPEN in text and _CLOSE in text:
-            key = text[text.index(_OPEN) + 1 : text.index(_CLOSE)]
-            wanted = [s for s in document.sections if key in (s.key, BODY)]
-            places.append((paragraph, wanted))
-    if not places:
-        return False
-    drawn = [s for _, wanted in places for s in wanted]
-    figures = [b for s in drawn for b in s.blocks if isinstance(b, Figure)]
-    images = iter(pictures(figures, where))
-    writer = _Writer(file, document, images)
-    for paragraph, wanted in places:
-        for place, section in enumerate(wanted):
+    inline, known = places(document)
+    found: list[tuple[Any, str]] = []
+    around = (p for p in file.part.package.iter_parts() if isinstance(p, HeaderPart | FooterPart))
+    for root in (file.element.body, *(part.element for part in around)):
+        for paragraph in list(root.iter(qn("w:p"))):
+            runs = list(paragraph.iter(qn("w:t")))
+            text = "".join(run.text or "" for run in runs)
+            if "{{" not in text and "{%" not in text:
+                continue
+            names = _PLACE.findall(text)
+            if len(names) == 1 and names[0] in known and _PLACE.fullmatch(text.strip()):
+                found.append((paragraph, names[0]))
+                continue
+            if wrong := [n for n in names if n not in inline] or _odd(text):
+                raise OutputError(_misplaced(named, wrong[0], known, inline))
+            _substitute(runs, text, inline)
+    if not any(name not in (COVER, FACTS) for _, name in found):
+        what = Text("模板没有放置任何章节的占位符。", "places no chapter of the report.")
+        fix = Text(
+            "在模板正文中单独一段写 {{ body }}。", "Write {{ body }} as a paragraph of its own."
+        )
+        raise OutputError(Problem(named, what, fix))
+    return found
+
+
+def _odd(text: str) -> list[str]:
+    """Return what stands like a placeholder and is none."""
+    left = _PLACE.sub("", text)
+    return [left.strip()] if "{{" in left or "{%" in left else []
+
+
+def _misplaced(named: str, wrong: str, known: Iterable[str], inline: Iterable[str]) -> Problem:
+    alone = wrong in known
+    what = Text(
+        f"占位符有误：{wrong}{'须独占一段' if alone else ''}。",
+        f"has a wrong placeholder: {wrong}{' must stand in a paragraph of its own' if alone else ''}.",
+    )
+    one, many = "、".join(inline), "、".join(known)
+    fix = Text(
+        f"行内可用 {one}；独占一段可用 {many}。",
+        f"Within a line: {', '.join(inline)}; in a paragraph of its own: {', '.join(known)}.",
+    )
+    return Problem(named, what, fix)
+
+
+def _substitute(runs: Sequence[Any], text: str, inline: Mapping[str, str]) -> None:
+    """Put text in the place of placeholders, in the look of the run in which each begins.
+
+    Word cuts a line into runs where it likes, within a placeholder too.
+    """
+    starts = [0, *accumulate(len(run.text or "") for run in runs)]
+    pieces = [""] * len(runs)
+    whole = {found.start(): found for found in _PLACE.finditer(text)}
+    place = 0
+    while place < len(text):
+        run = bisect_right(starts, place) - 1
+        if found := whole.get(place):
+            pieces[run] += xml_text(one_line(inline[found[1]]))
+            place = found.end()
+        else:
+            pieces[run] += text[place]
+            place += 1
+    for run, piece in zip(runs, pieces, strict=True):
+        run.text = piece
+        run.set("{http://www.w3.org/XML/1998/namespace}space", "preserve")
+
+
+def _put_blocks(
+    file: Any, document: Document, blocks: Sequence[tuple[Any, str]], where: str
+) -> None:
+    """Put what paragraphs stand for in their place."""
+    wanted = [
+        (paragraph, name, [s for s in document.sections if name in (s.key, BODY)])
+        for paragraph, name in blocks
+    ]
+    figures = [
+        block for _, _, sections in wanted for section in sections for block in section.blocks
+        if isinstance(block, Figure)
+    ]  # fmt: skip
+    writer = _Writer(file, document, iter(pictures(figures, where)))
+    for paragraph, name, sections in wanted:
+        elements = writer.cover(document) if name == COVER else iter(())
+        if name == FACTS:
+            elements = writer.block(document.facts)
+        for element in elements:
+            paragraph.addprevious(element)
+        for place, section in enumerate(sections):
             for element in writer.section(section, first=place == 0):
                 paragraph.addprevious(element)
         paragraph.getparent().remove(paragraph)
-    return True
 
 
 class _Writer:
@@ -153,15 +204,25 @@ class _Writer:
     def __init__(self, file: Any, document: Document, images: Iterator[bytes]) -> None:
         self.file, self.images = file, images
         self.labels = {word: text.to(document.lang) for word, text in LABELS.items()}
+        self.colon = Text("：", ": ").to(document.lang)
         self.style = {s.name: s.style_id for s in file.styles}
 
     def section(self, section: Section, *, first: bool) -> Iterator[Any]:
         page = "<w:pageBreakBefore/>" if section.new_page and not first else ""
         yield _parsed(self._paragraph("Heading 1", section.title, page))
         for block in section.blocks:
-            yield from self._block(block)
+            yield from self.block(block)
 
-    def _block(self, block: Block) -> Iterator[Any]:
+    def cover(self, document: Document) -> Iterator[Any]:
+        """Yield title, facts and note; on a page of their own if the document has one."""
+        yield _parsed(self._paragraph(styles.COVER if document.cover else "Title", document.title))
+        yield from self.block(document.facts)
+        yield _parsed(self._paragraph(styles.NOTE, document.note))
+        if document.cover:
+            page = '<w:p><w:r><w:br w:type="page"/></w:r></w:p>'
+            yield _parsed(page)
+
+    def block(self, block: Block) -> Iterator[Any]:
         match block:
             case Heading(text):
                 yield _parsed(self._paragraph("Heading 2", text))
@@ -169,7 +230,7 @@ class _Writer:
                 yield _parsed(self._paragraph(styles.NOTE if note else styles.TEXT, text))
             case Facts(pairs):
                 for name, value in pairs:
-                    yield _parsed(self._paragraph(styles.FACT, f"{name}：{value}"))
+                    yield _parsed(self._paragraph(styles.FACT, f"{name}{self.colon}{value}"))
             case Figure():
                 yield self._figure(block)
                 yield _parsed(self._paragraph(styles.CAPTION, block.title))

@@ -7,7 +7,11 @@ names its font for Chinese by itself, else Word takes another for half of the ch
 from __future__ import annotations
 
 import io
+import re
 from typing import Any, NamedTuple
+
+from geo_urc.outputs.report.model import WORDS
+from geo_urc.text import Lang
 
 TEXT, NOTE, FACT, FIGURE, CAPTION = "URC Text", "URC Note", "URC Fact", "URC Figure", "URC Caption"
 TABLE, TABLE_HEAD, SMALL = "URC Table", "URC Table Head", "URC Small"
@@ -15,6 +19,7 @@ WARNING, SIGN, COVER = "URC Warning", "URC Sign", "URC Cover"
 
 _LATIN = "Times New Roman"
 _FANGSONG, _HEITI, _TITLE = "仿宋_GB2312", "黑体", "方正小标宋简体"
+_FIELDS = {"{page}": "PAGE", "{pages}": "NUMPAGES"}
 _MARGINS = {"top_margin": 25, "bottom_margin": 25, "left_margin": 20, "right_margin": 20}
 """Millimetres; 170 are left for the text."""
 
@@ -56,10 +61,10 @@ _KNOWN: dict[str, _Look] = {
 """Word's own styles as the built-in template has them."""
 
 
-def built_in() -> bytes:
+def built_in(lang: Lang = "zh") -> bytes:
     """Return the built-in template as a .docx, with its placeholders."""
     import docx
-    from docx.enum.text import WD_BREAK, WD_TAB_ALIGNMENT
+    from docx.enum.text import WD_TAB_ALIGNMENT
     from docx.shared import Mm
 
     file = docx.Document()
@@ -76,30 +81,17 @@ def built_in() -> bytes:
         setattr(page, side, Mm(millimetres))
     page.footer_distance = Mm(13)
 
-    def line(text: str, style: str) -> Any:
-        return file.add_paragraph(text, style)
-
-    line("{%p if cover %}", TEXT)
-    line("{{ title }}", COVER)
-    line("{%p else %}", TEXT)
-    line("{{ title }}", "Title")
-    line("{%p endif %}", TEXT)
-    line("{%p for name, value in facts %}", TEXT)
-    line("{{ name }}{{ '：' if lang == 'zh' else ': ' }}{{ value }}", FACT)
-    line("{%p endfor %}", TEXT)
-    line("{{ note }}", NOTE)
-    line("{%p if cover %}", TEXT)
-    line("", NOTE).add_run().add_break(WD_BREAK.PAGE)
-    line("{%p endif %}", TEXT)
-    line("{{ body }}", TEXT)
+    file.add_paragraph("{{ cover }}", TEXT)
+    file.add_paragraph("{{ body }}", TEXT)
     foot = page.footer.paragraphs[0]
     foot.paragraph_format.tab_stops.clear_all()
     foot.paragraph_format.tab_stops.add_tab_stop(Mm(170), WD_TAB_ALIGNMENT.RIGHT)
-    foot.add_run("{{ foot }}\t{{ '第 ' if lang == 'zh' else 'Page ' }}")
-    _field(foot, "PAGE")
-    foot.add_run("{{ ' 页 / 共 ' if lang == 'zh' else ' of ' }}")
-    _field(foot, "NUMPAGES")
-    foot.add_run("{{ ' 页' if lang == 'zh' else '' }}")
+    foot.add_run("{{ foot }}\t")
+    for piece in re.split(r"(\{pages?\})", WORDS["page"].to(lang)):
+        if piece in _FIELDS:
+            _field(foot, _FIELDS[piece])
+        elif piece:
+            foot.add_run(piece)
     whole = io.BytesIO()
     file.save(whole)
     return whole.getvalue()
