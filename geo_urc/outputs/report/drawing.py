@@ -69,7 +69,7 @@ def clipped(text: str, most: float) -> str:
     Examples
     --------
     >>> clipped("轨道站点周边用地", 5), clipped("near a station", 5)
-    ('轨道站点…', 'near a st…')
+    ('轨道站点…', 'near a …')
     """
     width = 0.0
     for place, character in enumerate(text):
