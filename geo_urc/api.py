@@ -262,8 +262,32 @@ class Result:
 
         return build_map(self._results, self._lang)
 
-    def report(self, path: str | Path) -> None:
-        """Write the report as one HTML file."""
-        from geo_urc.outputs.report import write_report
+    def report(
+        self,
+        path: str | Path,
+        *,
+        subjects: Iterable[str] = (),
+        template: str | Path | None = None,
+    ) -> None:
+        """Write the report, or the sheets of single subjects.
 
-        write_report(self._results, Path(path), self._lang)
+        Parameters
+        ----------
+        path
+            Ends in ``.html``, ``.pdf``, ``.docx`` or, for the whole report, ``.xlsx``; a file of
+            the name is replaced.
+        subjects
+            Ids: instead of the report, a sheet of each with its map and every rule.
+        template
+            A Word file that a ``.docx`` is made from instead of the built-in template.
+
+        Raises
+        ------
+        OutputError
+            Another ending, no such subject, a template that cannot be used, or the disk refuses.
+        """
+        from geo_urc import reporting
+
+        given = None if template is None else Path(template)
+        chosen = [subjects] if isinstance(subjects, str) else [*subjects]
+        reporting.report(self._results, Path(path), self._lang, subjects=chosen, template=given)

@@ -40,6 +40,8 @@ class Command:
         Whether paths start from the embedded sample city.
     postgis
         Address of the database that gets the results too.
+    reports
+        Endings of the reports; none means those that the number of subjects allows.
     """
 
     parcels: str
@@ -55,6 +57,7 @@ class Command:
     lang: Lang = "zh"
     sample: bool = False
     postgis: str | None = None
+    reports: tuple[str, ...] = ()
 
     def start(self, folder: Path = Path()) -> Path:
         """Return the folder that relative paths start from, `folder` unless it is the sample's."""

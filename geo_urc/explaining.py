@@ -12,7 +12,7 @@ from geo_urc.changes import Way, change_needed
 from geo_urc.concerns import all_concerns, one_concern
 from geo_urc.errors import OutputError, Problem
 from geo_urc.evidence import GAPS, margin_of
-from geo_urc.results import FactLine, LayerInfo, Results, RuleInfo
+from geo_urc.results import FactLine, FactSaid, LayerInfo, Results, RuleInfo, RuleSaid, SubjectSaid
 from geo_urc.text import Lang, Text
 from geo_urc.verdicts import LABELS, reason_text
 from geo_urc.wording import change_text, shown
@@ -75,38 +75,73 @@ _WORDS = {
 }
 
 
-def _explained(row: pa.Table, info: LayerInfo, rule: RuleInfo, results: Results, lang: Lang) -> str:
-    words = {key: text.to(lang) for key, text in _WORDS.items()}
+def said(results: Results, subject_id: str, lang: Lang = "zh") -> list[SubjectSaid]:
+    """Return what :func:`explain` says of a subject as data, one entry for each layer it is in.
+
+    Returns nothing where no subject has this id.
+    """
+    found = []
+    for role, info in results.layers.items():
+        table = results.tables[role]
+        row = table.filter(pc.equal(table[info.one("id")], subject_id))
+        if row.num_rows:
+            rules = tuple(_said(row, info, rule, results, lang) for rule in info.rules)
+            concerns = all_concerns(results, info, row, lang) or ""
+            found.append(SubjectSaid(role, subject_id, rules, concerns))
+    return found
+
+
+def _said(row: pa.Table, info: LayerInfo, rule: RuleInfo, results: Results, lang: Lang) -> RuleSaid:
     verdict = row[info.column_of(rule.id, "verdict")][0].as_py()
     reasons = row[info.column_of(rule.id, "reason")][0].as_py() or ""
-    lines = [f"{rule.id} {rule.title.to(lang)}: {LABELS[verdict].to(lang)}"]
-    if reasons:
-        # a green space gives the reasons of the projects under it: their rule knows the words
-        same = [r for other in results.layers.values() for r in other.rules if r.id == rule.id]
-        known = [*rule.facts, *(line for r in same for line in r.facts)]
-        told = [_reason(code, known, lang) for code in reasons.split(";")]
-        lines.append(f"  {words['why']}: {'; '.join(told)}")
-    if rule.layers_missing:
-        lines.append(f"  {words['missing']}: {', '.join(rule.layers_missing)}")
+    # a green space gives the reasons of the projects under it: their rule knows the words
+    same = [r for other in results.layers.values() for r in other.rules if r.id == rule.id]
+    known = [*rule.facts, *(line for r in same for line in r.facts)]
     missing = re.search(GAPS, reasons) is not None
-    for line in rule.facts:
-        empty = words["none"] if missing or line.empty is None else line.empty.to(lang)
-        lines.append(f"  - {_fact_text(row, info, rule, line, words | {'none': empty}, lang)}")
-    lines += _outlook(row, info, rule, results.run, lang)
-    if rule.changed_parameters:
-        changed = ", ".join(f"{p} = {rule.parameters[p]}" for p in rule.changed_parameters)
-        lines.append(f"  {words['changed']}: {changed}")
-    if rule.policy_class:
-        lines.append(f"  {words['class']}: {rule.policy_class.to(lang)}")
-    lines.append(f"  {words['source']}: {rule.citation.to(lang)}")
+    outlook, ways, further = _outlook(row, info, rule, results.run, verdict, lang)
+    return RuleSaid(
+        rule.id,
+        rule.title.to(lang),
+        verdict,
+        tuple(_reason(code, known, lang) for code in reasons.split(";") if code),
+        rule.layers_missing,
+        tuple(_fact(row, info, rule, line, missing, lang) for line in rule.facts),
+        outlook,
+        ways,
+        further,
+        tuple(f"{p} = {rule.parameters[p]}" for p in rule.changed_parameters),
+        rule.policy_class.to(lang) if rule.policy_class else "",
+        rule.citation.to(lang),
+    )
+
+
+def _explained(row: pa.Table, info: LayerInfo, rule: RuleInfo, results: Results, lang: Lang) -> str:
+    words = {key: text.to(lang) for key, text in _WORDS.items()}
+    told = _said(row, info, rule, results, lang)
+    lines = [f"{told.id} {told.title}: {LABELS[told.verdict].to(lang)}"]
+    if told.reasons:
+        lines.append(f"  {words['why']}: {'; '.join(told.reasons)}")
+    if told.layers_missing:
+        lines.append(f"  {words['missing']}: {', '.join(told.layers_missing)}")
+    lines += [f"  - {_fact_text(fact, words)}" for fact in told.facts]
+    lines += _outlook_text(told, words)
+    if told.changed:
+        lines.append(f"  {words['changed']}: {', '.join(told.changed)}")
+    if told.policy_class:
+        lines.append(f"  {words['class']}: {told.policy_class}")
+    lines.append(f"  {words['source']}: {told.source}")
     return "\n".join(lines)
 
 
 def _outlook(
-    row: pa.Table, info: LayerInfo, rule: RuleInfo, record: dict[str, Any], lang: Lang
-) -> list[str]:
-    """Return the lines on what would change the verdict, or on how much room is left."""
-    verdict = row[info.column_of(rule.id, "verdict")][0].as_py()
+    row: pa.Table,
+    info: LayerInfo,
+    rule: RuleInfo,
+    record: dict[str, Any],
+    verdict: str,
+    lang: Lang,
+) -> tuple[str, tuple[tuple[str, ...], ...], int]:
+    """Return what would change the verdict or how much room is left, the ways, and how many more."""
     values = {name: row[name][0].as_py() for name in row.column_names}
     needed = change_needed(values, info, rule, record)
 
@@ -114,27 +149,31 @@ def _outlook(
         texts = (change_text(change, info, rule, record).to(lang) for change in way)
         return tuple(dict.fromkeys(texts))  # what two conditions lack is given once
 
-    def heading(key: str, **n: int) -> str:
-        return _WORDS[key].to(lang).format(**n)
-
     if needed.room:
-        return [f"  {heading('room')}:", *(f"    - {text}" for text in told(needed.room))]
-    ways = list(dict.fromkeys(told(way) for way in needed.ways))
+        return _WORDS["room"].to(lang), (told(needed.room),), 0
+    ways = tuple(dict.fromkeys(told(way) for way in needed.ways))
     if not ways:
-        return []
+        return "", (), 0
     open_only = {c.kind for way in needed.ways for c in way} <= {"supply", "check"}
-    aim = heading(
-        "applicable" if verdict == "not_applicable" else "settled" if open_only else "eligible"
-    )
-    if len(ways) == 1:
-        (way,) = ways
-        many = f" ({heading('together', n=len(way))})" if len(way) > 1 else ""
-        return [f"  {aim}{many}:", *(f"    - {text}" for text in way)]
-    lines = [f"  {aim} ({heading('either', n=len(ways) + needed.left_out)}):"]
-    for number, (first, *more) in enumerate(ways, 1):
+    aim = "applicable" if verdict == "not_applicable" else "settled" if open_only else "eligible"
+    return _WORDS[aim].to(lang), ways, needed.left_out
+
+
+def _outlook_text(told: RuleSaid, words: dict[str, str]) -> list[str]:
+    """Return the lines on what would change the verdict, or on how much room is left."""
+    if not told.ways:
+        return []
+    if len(told.ways) == 1:
+        (way,) = told.ways
+        together = told.outlook != words["room"] and len(way) > 1
+        many = f" ({words['together'].format(n=len(way))})" if together else ""
+        return [f"  {told.outlook}{many}:", *(f"    - {text}" for text in way)]
+    either = words["either"].format(n=len(told.ways) + told.further)
+    lines = [f"  {told.outlook} ({either}):"]
+    for number, (first, *more) in enumerate(told.ways, 1):
         lines += [f"    {number}. {first}", *(f"       + {text}" for text in more)]
-    if needed.left_out:
-        lines.append(f"    … {heading('further', n=needed.left_out)}")
+    if told.further:
+        lines.append(f"    … {words['further'].format(n=told.further)}")
     return lines
 
 
@@ -147,24 +186,26 @@ def _reason(code: str, known: list[FactLine], lang: Lang) -> str:
     return f"{reason_text(head).to(lang)}: {line.title.to(lang)}"
 
 
-def _fact_text(
-    row: pa.Table,
-    info: LayerInfo,
-    rule: RuleInfo,
-    line: FactLine,
-    words: dict[str, str],
-    lang: Lang,
-) -> str:
+def _fact(
+    row: pa.Table, info: LayerInfo, rule: RuleInfo, line: FactLine, missing: bool, lang: Lang
+) -> FactSaid:
     value = line.worded(row[line.column][0].as_py(), lang)
     margin, accuracy = (column[0].as_py() for column in margin_of(row, info, rule, line))
-    parts = [f"{line.title.to(lang)}: {shown(value, line.unit, lang) or words['none']}"]
-    if line.asked:
-        parts.append(f"{words['limit']} {line.asked.to(lang)}")
-    if margin is not None:
-        parts.append(f"{words['margin']} {shown(margin, line.unit, lang, signed=True)}")
-    if accuracy:
-        parts.append(f"{words['accuracy']} ±{shown(accuracy, line.unit, lang)}")
     feature = row[line.feature_column][0].as_py() if line.feature_column else None
-    if feature:
-        parts.append(f"{words['feature']} {feature}")
+    empty = _WORDS["none"] if missing or line.empty is None else line.empty
+    return FactSaid(
+        line.title.to(lang),
+        shown(value, line.unit, lang) or empty.to(lang),
+        line.asked.to(lang) if line.asked else "",
+        "" if margin is None else shown(margin, line.unit, lang, signed=True),
+        f"±{shown(accuracy, line.unit, lang)}" if accuracy else "",
+        feature or "",
+    )
+
+
+def _fact_text(fact: FactSaid, words: dict[str, str]) -> str:
+    parts = [f"{fact.title}: {fact.value}"]
+    for key in ("asked", "margin", "accuracy", "feature"):
+        if text := getattr(fact, key):
+            parts.append(f"{words['limit' if key == 'asked' else key]} {text}")
     return " | ".join(parts)

@@ -242,6 +242,8 @@ class ContextLayer:
     title: Text
     crs: str
     wkb: pa.Array
+    names: pa.Array | None = None
+    """What the features are called; null where one has no name."""
 
 
 @dataclass
@@ -267,6 +269,51 @@ class Results:
     tables: dict[str, pa.Table] = field(default_factory=dict)
     context: tuple[ContextLayer, ...] = ()
     catalogue: tuple[CatalogueEntry, ...] = ()
+
+
+@dataclass(frozen=True)
+class FactSaid:
+    """A fact of one subject in words; empty where there is nothing to say."""
+
+    title: str
+    value: str
+    asked: str = ""
+    margin: str = ""
+    accuracy: str = ""
+    feature: str = ""
+
+
+@dataclass(frozen=True)
+class RuleSaid:
+    """Why one subject got its verdict under a rule, and what would change it, in words."""
+
+    id: str
+    title: str
+    verdict: str
+    """One of the five words, as in the tables."""
+    reasons: tuple[str, ...]
+    layers_missing: tuple[str, ...]
+    facts: tuple[FactSaid, ...]
+    outlook: str
+    """What the ways come to: what it would take, what would settle it, or the room left."""
+    ways: tuple[tuple[str, ...], ...]
+    """Ways to it, each of steps that are all needed; of the room left, one way."""
+    further: int
+    """Ways that are not told."""
+    changed: tuple[str, ...]
+    policy_class: str
+    source: str
+
+
+@dataclass(frozen=True)
+class SubjectSaid:
+    """One subject with all that is to be said of it."""
+
+    role: str
+    id: str
+    rules: tuple[RuleSaid, ...]
+    concerns: str = ""
+    """The procedural measures that concern it."""
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,9 @@ OUTPUTS = ("gpkg", "map", "report")
 EXTRAS = ("qgz",)
 """Outputs that are written only if asked for by name."""
 FORMATS = ("gpkg", "parquet", "csv")
+REPORTS = ("html", "pdf", "docx", "xlsx")
+MOST_IN_WORKBOOK = 20_000
+"""With more subjects a run writes the workbook only if asked: it would take longer than the rest."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,8 @@ class Request:
         Processes that work out the parcels.
     postgis
         Address of a database that gets the result tables too.
+    reports
+        Which reports are written; none named writes all, but for the workbook of many subjects.
     rehearsal
         Whether what goes to the database is taken back, once it is known what it would be.
     """
@@ -72,6 +77,7 @@ class Request:
     workers: int = 1
     postgis: str | None = None
     rehearsal: bool = False
+    reports: Collection[str] = ()
 
 
 def request_for(
@@ -102,6 +108,7 @@ def request_for(
         workers,
         command.postgis,
         rehearsal,
+        command.reports,
     )
 
 
@@ -168,10 +175,11 @@ def run(
             progress.phase(Text("绘制地图", "Drawing the map"))
             write_map(results, folder / "map.html", request.lang)
         if "report" in request.outputs:
-            from geo_urc.outputs.report import write_report
+            from geo_urc.outputs.report import write_reports
 
             progress.phase(Text("撰写报告", "Writing the report"))
-            write_report(results, folder / "report.html", request.lang)
+            endings = request.reports or _reports_for(tables)
+            write_reports(results, [folder / f"report.{e}" for e in endings], request.lang)
         if request.postgis is None:
             progress.phase(Text("存盘", "Saving"))
             _write_record(folder, record)
@@ -181,6 +189,12 @@ def run(
         if spool is not None:
             _drop(spool, tables)
     return record
+
+
+def _reports_for(tables: Mapping[str, pa.Table]) -> list[str]:
+    """Return the reports of a run that was asked for none in particular."""
+    many = any(table.num_rows > MOST_IN_WORKBOOK for table in tables.values())
+    return [ending for ending in REPORTS if not (many and ending == "xlsx")]
 
 
 def _retold(

@@ -297,12 +297,7 @@ class Screening:
 
     def shapes(self, role: str) -> ContextLayer:
         """Return the features of a layer as they were measured."""
-        return ContextLayer(
-            role,
-            roles()[role].title,
-            self.inputs.evaluation_crs,
-            pa.array(shapely.to_wkb(self.inputs.layers[role].features.geometry), pa.binary()),
-        )
+        return as_context(self.inputs.layers[role], self.inputs.evaluation_crs)
 
     def roads(self) -> Roads | None:
         """Return the network that was walked on, None without roads."""
@@ -426,6 +421,18 @@ class Screening:
         absent = read - book.facts.keys() - source.fields.keys()
         not_given = frozenset({"layer_missing", *(f"attribute_missing:{name}" for name in absent)})
         return SubjectPlan(rules, tuple(written), where, info, schema, concerns, not_given)
+
+
+def as_context(layer: Layer, crs: str) -> ContextLayer:
+    """Return the features of a layer as a map shows them; geometries are in `crs` already."""
+    features = layer.features
+    return ContextLayer(
+        features.role,
+        roles()[features.role].title,
+        crs,
+        pa.array(shapely.to_wkb(features.geometry), pa.binary()),
+        pa.array([None if name is None else str(name) for name in features.names], pa.string()),
+    )
 
 
 def geometry_type(layer: Layer) -> str:

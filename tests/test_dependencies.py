@@ -18,7 +18,9 @@ ALLOWED = frozenset(
     {
         "0BSD", "Apache Software License", "Apache-2.0", "BSD", "BSD License", "BSD-2-Clause",
         "BSD-3-Clause", "CC0-1.0", "ISC License (ISCL)", "MIT", "MIT License", "MIT-CMU", "MPL-2.0",
-        "Mozilla Public License 2.0 (MPL 2.0)", "PSF-2.0", "Python Software Foundation License", "Zlib",
+        "Mozilla Public License 2.0 (MPL 2.0)", "PSF-2.0", "Python Software Foundation License",
+        "SIL Open Font License 1.1 (OFL-1.1)",  # of fonts; what is set in them is free of it
+        "Zlib",
     }
 )  # fmt: skip
 """All of them let an Apache-2.0 program be run and passed on with the package as it is."""

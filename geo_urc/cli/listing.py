@@ -142,6 +142,9 @@ def summary(record: dict[str, Any], request: Request, lang: Lang) -> None:
 _FILES = {
     "map.html": Text("地图", "Map"),
     "report.html": Text("报告", "Report"),
+    "report.pdf": Text("报告 PDF", "Report as PDF"),
+    "report.docx": Text("报告 Word", "Report as Word"),
+    "report.xlsx": Text("报告 Excel", "Report as Excel"),
     "eligibility.gpkg": Text("GeoPackage", "GeoPackage"),
     "eligibility.qgz": Text("QGIS 工程", "QGIS project"),
     "volumes.gpkg": Text("三维产权体", "Property volumes in 3D"),

@@ -82,6 +82,11 @@ def demo(out: Path, lang: Lang, debug: bool) -> int:
 )
 @click.option("--format", "formats", help="gpkg,parquet,csv  [default: gpkg; dask: parquet]")
 @click.option(
+    "--report",
+    "reports",
+    help="报告格式 / html,pdf,docx,xlsx  [default: 全部；对象超过两万时不含 xlsx / all; no xlsx of over 20,000]",
+)
+@click.option(
     "--postgis",
     metavar="postgresql://…?table=SCHEMA.NAME",
     help="结果表另写入数据库 / also write the result tables to a database",
@@ -103,6 +108,7 @@ def screen(
     crs: str,
     outputs: str | None,
     formats: str | None,
+    reports: str | None,
     postgis: str | None,
     engine: str,
     scheduler: str | None,
@@ -115,7 +121,7 @@ def screen(
     """筛查宗地 / screen parcels against the rulebook."""
     from geo_urc.command import Command
     from geo_urc.record import anything_set_aside
-    from geo_urc.run import EXTRAS, FORMATS, OUTPUTS
+    from geo_urc.run import EXTRAS, FORMATS, OUTPUTS, REPORTS
 
     on_cluster = engine == "dask"
     asked = Command(
@@ -135,6 +141,7 @@ def screen(
         strict,
         lang,
         postgis=postgis,
+        reports=_among(reports, REPORTS, "--report") if reports is not None else (),
     )
     with _engine(asked, on_cluster, scheduler, workers) as (over, processes):
         inputs = _screen(asked, out, overwrite=overwrite, over=over, workers=processes)
@@ -327,6 +334,68 @@ def evidence_command(folder: Path, out: Path, lang: Lang, debug: bool) -> int:
     write_table(table, out, "evidence")
     interruption.too_late()
     click.echo(Text(f"{table.num_rows} 行：{out}", f"{table.num_rows} rows: {out}").to(lang))
+    return DONE
+
+
+@cli.command("report")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help=".html | .pdf | .docx | .xlsx",
+)
+@click.option(
+    "--subject",
+    "subjects",
+    multiple=True,
+    metavar="ID",
+    help="只出这个对象的核查单，可重复 / a sheet of this subject instead; may be repeated",
+)
+@click.option(
+    "--template",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="Word 模板，见 report-template / a Word template for .docx",
+)
+@click.option(
+    "--from",
+    "start",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(),
+    help="相对路径从此文件夹起算 / the folder that the run's relative paths start from",
+)
+@options.shared(options.lang, options.debug)
+def report_command(
+    folder: Path,
+    out: Path,
+    subjects: tuple[str, ...],
+    template: Path | None,
+    start: Path,
+    lang: Lang,
+    debug: bool,
+) -> int:
+    """由结果出报告或单个对象的核查单 / write a report, or sheets of subjects, from a result."""
+    from geo_urc import reporting
+
+    reporting.report_of(folder, out, lang, subjects=subjects, template=template, start=start)
+    interruption.too_late()
+    click.echo(Text(f"报告: {out}", f"Report: {out}").to(lang))
+    return DONE
+
+
+@cli.command("report-template")
+@click.argument("out", type=click.Path(path_type=Path, dir_okay=False))
+@options.overwrite
+@options.shared(options.lang, options.debug)
+def report_template_command(out: Path, overwrite: bool, lang: Lang, debug: bool) -> int:
+    """取得 Word 报告的内置模板，供修改 / write the built-in Word template, to be changed."""
+    from geo_urc.outputs.report.word import write_template
+    from geo_urc.outputs.staged_file import staged_file
+
+    with staged_file(out, overwrite=overwrite) as partial:
+        write_template(partial, lang)
+    interruption.too_late()
+    click.echo(Text(f"模板: {out}", f"Template: {out}").to(lang))
     return DONE
 
 

@@ -149,6 +149,29 @@ def read_inputs(
     return with_control(inputs, strict=strict)
 
 
+def read_layers(
+    layers: Path, wanted: Container[str], *, evaluation_crs: str, strict: bool = False
+) -> dict[str, Layer]:
+    """Read single layers of a LAYERS.toml, without their coverage.
+
+    Raises
+    ------
+    LayerError, CrsError
+        LAYERS.toml or one of the files cannot be read.
+    """
+    settings = load_settings(layers)
+    found = {}
+    for name, entry in settings.layers.items():
+        if name in wanted and not roles()[name].raster:
+            file = _opened(name, entry, entry.path, layers.parent)
+            found[name] = as_layer(
+                open_subjects(
+                    file, roles()[name], entry, evaluation_crs=evaluation_crs, strict=strict
+                )
+            )
+    return found
+
+
 def _reading(role: str) -> Text:
     title = roles()[role].title
     return Text(f"读取{title.zh}", f"Reading: {title.en}")

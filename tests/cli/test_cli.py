@@ -96,7 +96,7 @@ def test_a_failed_run_leaves_the_earlier_result(screened, city, monkeypatch):
     def broken(*_, **__):
         raise OSError("disk full")
 
-    monkeypatch.setattr("geo_urc.outputs.report.write_report", broken)
+    monkeypatch.setattr("geo_urc.outputs.report.write_reports", broken)
     status, _, err = screened("--overwrite")
     assert status == 2
     assert "disk full" in err
@@ -305,7 +305,7 @@ def test_interrupted(screened, city, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("geo_urc.outputs.report.write_report", interrupted)
+    monkeypatch.setattr("geo_urc.outputs.report.write_reports", interrupted)
     assert screened()[0] == 130
     assert not [p for p in city.iterdir() if p.is_dir()]
 

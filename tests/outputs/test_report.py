@@ -6,7 +6,8 @@ from html import unescape
 import pyarrow as pa
 import pytest
 
-from geo_urc.outputs.report import district_counts, open_reasons, verdict_counts, write_report
+from geo_urc.outputs.report import write_report
+from geo_urc.outputs.report.counting import district_counts, open_reasons, verdict_counts
 from geo_urc.results import CatalogueEntry
 from geo_urc.text import Text
 from tests.outputs.conftest import CITATION, HOSTILE, RUN
@@ -47,11 +48,13 @@ def test_each_reason_of_an_open_verdict_is_counted():
     lines = open_reasons(
         column("review", "review", "unknown", "ineligible", "eligible"),
         column("straddles;within_accuracy", "straddles", "layer_missing", "not_met:x", None),
+        column("a", "b", "c", "d", "e"),
+        1,
     )
     assert lines == [
-        ("review", "straddles", 2),
-        ("review", "within_accuracy", 1),
-        ("unknown", "layer_missing", 1),
+        ("review", "straddles", 2, ["a"]),
+        ("review", "within_accuracy", 1, ["a"]),
+        ("unknown", "layer_missing", 1, ["c"]),
     ]
 
 
