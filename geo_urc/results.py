@@ -241,6 +241,8 @@ class ContextLayer:
     title: Text
     crs: str
     wkb: pa.Array
+    names: pa.Array | None = None
+    """What a person calls each feature, null where not given."""
 
 
 @dataclass

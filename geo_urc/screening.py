@@ -281,11 +281,13 @@ class Screening:
 
     def shapes(self, role: str) -> ContextLayer:
         """Return the features of a layer as they were measured."""
+        features = self.inputs.layers[role].features
         return ContextLayer(
             role,
             roles()[role].title,
             self.inputs.evaluation_crs,
-            pa.array(shapely.to_wkb(self.inputs.layers[role].features.geometry), pa.binary()),
+            pa.array(shapely.to_wkb(features.geometry), pa.binary()),
+            _text(features.names),
         )
 
     def roads(self) -> Roads | None:
