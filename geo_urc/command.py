@@ -40,6 +40,8 @@ class Command:
         Whether paths start from the embedded sample city.
     postgis
         Address of the database that gets the results too.
+    basemap, basemap_key
+        A base map from outside for the map page, and the key for it, which that page shows too.
     """
 
     parcels: str
@@ -55,6 +57,8 @@ class Command:
     lang: Lang = "zh"
     sample: bool = False
     postgis: str | None = None
+    basemap: str | None = None
+    basemap_key: str | None = None
 
     def start(self, folder: Path = Path()) -> Path:
         """Return the folder that relative paths start from, `folder` unless it is the sample's."""

@@ -8,14 +8,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from geo_urc.changes import Way, change_needed
 from geo_urc.concerns import all_concerns, one_concern
 from geo_urc.errors import OutputError, Problem
 from geo_urc.evidence import GAPS, margin_of
+from geo_urc.outlook import outlook
 from geo_urc.results import FactLine, LayerInfo, Results, RuleInfo
 from geo_urc.text import Lang, Text
 from geo_urc.verdicts import LABELS, reason_text
-from geo_urc.wording import change_text, shown
+from geo_urc.wording import shown
 
 
 def explain(results: Results, subject_id: str, rule: str | None = None, lang: Lang = "zh") -> str:
@@ -65,13 +65,6 @@ _WORDS = {
     "changed": Text("本次改动的参数", "parameters changed in this run"),
     "missing": Text("缺少图层", "layers missing"),
     "none": Text("无数据", "no data"),
-    "eligible": Text("怎样才符合", "what it would take"),
-    "settled": Text("怎样才能判定", "what would settle it"),
-    "applicable": Text("怎样才适用", "what it would take for the rule to apply"),
-    "room": Text("余量", "what is left"),
-    "together": Text("以下 {n} 项须同时满足", "all of these {n}"),
-    "either": Text("以下 {n} 种办法任选其一", "any one of these {n} ways"),
-    "further": Text("另有 {n} 种办法", "{n} further ways"),
 }
 
 
@@ -106,36 +99,17 @@ def _outlook(
     row: pa.Table, info: LayerInfo, rule: RuleInfo, record: dict[str, Any], lang: Lang
 ) -> list[str]:
     """Return the lines on what would change the verdict, or on how much room is left."""
-    verdict = row[info.column_of(rule.id, "verdict")][0].as_py()
     values = {name: row[name][0].as_py() for name in row.column_names}
-    needed = change_needed(values, info, rule, record)
-
-    def told(way: Way) -> tuple[str, ...]:
-        texts = (change_text(change, info, rule, record).to(lang) for change in way)
-        return tuple(dict.fromkeys(texts))  # what two conditions lack is given once
-
-    def heading(key: str, **n: int) -> str:
-        return _WORDS[key].to(lang).format(**n)
-
-    if needed.room:
-        return [f"  {heading('room')}:", *(f"    - {text}" for text in told(needed.room))]
-    ways = list(dict.fromkeys(told(way) for way in needed.ways))
-    if not ways:
+    found = outlook(values, info, rule, record, lang)
+    if found is None:
         return []
-    open_only = {c.kind for way in needed.ways for c in way} <= {"supply", "check"}
-    aim = heading(
-        "applicable" if verdict == "not_applicable" else "settled" if open_only else "eligible"
-    )
-    if len(ways) == 1:
-        (way,) = ways
-        many = f" ({heading('together', n=len(way))})" if len(way) > 1 else ""
-        return [f"  {aim}{many}:", *(f"    - {text}" for text in way)]
-    lines = [f"  {aim} ({heading('either', n=len(ways) + needed.left_out)}):"]
-    for number, (first, *more) in enumerate(ways, 1):
+    heading = f"  {found.aim}{f' ({found.how})' if found.how else ''}:"
+    if len(found.ways) == 1:
+        return [heading, *(f"    - {text}" for text in found.ways[0])]
+    lines = [heading]
+    for number, (first, *more) in enumerate(found.ways, 1):
         lines += [f"    {number}. {first}", *(f"       + {text}" for text in more)]
-    if needed.left_out:
-        lines.append(f"    … {heading('further', n=needed.left_out)}")
-    return lines
+    return lines + ([f"    … {found.further}"] if found.further else [])
 
 
 def _reason(code: str, known: list[FactLine], lang: Lang) -> str:

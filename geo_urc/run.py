@@ -15,6 +15,7 @@ import pyarrow as pa
 from geo_urc import describe
 from geo_urc.command import Command
 from geo_urc.inputs.table import Inputs
+from geo_urc.outputs.basemaps import Basemap
 from geo_urc.outputs.staging import RECORD, staged
 from geo_urc.policy.rulebook import Rulebook
 from geo_urc.progress import SILENT, Progress, counted
@@ -54,6 +55,8 @@ class Request:
         Address of a database that gets the result tables too.
     rehearsal
         Whether what goes to the database is taken back, once it is known what it would be.
+    basemap
+        A base map from outside for the map page.
     """
 
     out: Path
@@ -67,6 +70,7 @@ class Request:
     workers: int = 1
     postgis: str | None = None
     rehearsal: bool = False
+    basemap: Basemap | None = None
 
 
 def request_for(
@@ -97,6 +101,7 @@ def request_for(
         workers,
         command.postgis,
         rehearsal,
+        None if command.basemap is None else Basemap(command.basemap, command.basemap_key),
     )
 
 
@@ -150,10 +155,11 @@ def run(
         infos = {role: plan.info for role, plan in screening.plans.items()}
         results = Results(record, infos, tables, screening.context(), catalogue_of(screening))
         if "map" in request.outputs:
+            from geo_urc.outlook import outlooks
             from geo_urc.outputs.web_map import write_map
 
             progress.phase(Text("绘制地图", "Drawing the map"))
-            write_map(results, folder / "map.html", request.lang)
+            write_map(results, folder / "map.html", request.lang, request.basemap, outlooks)
         if "report" in request.outputs:
             from geo_urc.outputs.report import write_report
 

@@ -86,6 +86,8 @@ def demo(out: Path, lang: Lang, debug: bool) -> int:
     metavar="postgresql://…?table=SCHEMA.NAME",
     help="结果表另写入数据库 / also write the result tables to a database",
 )
+@click.option("--basemap", help="网上底图 / from outside: tianditu, tianditu-image, amap, osm")
+@click.option("--basemap-key", metavar="KEY", help="底图服务商的密钥，会写在 map.html 里 / its key")
 @options.engine
 @options.scheduler
 @options.workers
@@ -104,6 +106,8 @@ def screen(
     outputs: str | None,
     formats: str | None,
     postgis: str | None,
+    basemap: str | None,
+    basemap_key: str | None,
     engine: str,
     scheduler: str | None,
     overwrite: bool,
@@ -131,6 +135,8 @@ def screen(
         strict,
         lang,
         postgis=postgis,
+        basemap=basemap,
+        basemap_key=basemap_key,
     )
     with _engine(asked, on_cluster, scheduler, workers) as (over, processes):
         inputs = _screen(asked, out, overwrite=overwrite, over=over, workers=processes)

@@ -7,14 +7,16 @@ too many would be in view the page draws cells with counts, which are a chunk be
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from geo_urc.evidence import GAPS
 from geo_urc.outputs.labels import (
     changed_parameters,
     layer_order,
@@ -59,17 +61,42 @@ _NAMED = ("districts", _STATIONS)
 Ints = npt.NDArray[np.int64]
 
 
+class Outlooks(Protocol):
+    """What would change the verdicts of many rows, see :mod:`geo_urc.outlook`."""
+
+    wordings: Any
+    of: Any
+    numbers: Any
+
+
+class OutlookOf(Protocol):
+    """Says what would change the verdicts of a table's rows under a rule."""
+
+    def __call__(
+        self, table: pa.Table, info: LayerInfo, rule: RuleInfo, record: Mapping[str, Any], lang: Lang
+    ) -> Outlooks:
+        """Return it for every row."""
+
+
 def feature_count(results: Results) -> int:
     """Return how many features the map draws, context included."""
     drawn = sum(results.tables[info.role].num_rows for info in results.layers.values() if info.rules)
     return drawn + sum(len(layer.wkb) for layer in results.context)
 
 
-def map_data(results: Results, lang: Lang, chunks: Chunks, at_once: Chunks) -> dict[str, Any]:
+def map_data(
+    results: Results,
+    lang: Lang,
+    chunks: Chunks,
+    at_once: Chunks,
+    outlook_of: OutlookOf | None = None,
+) -> dict[str, Any]:
     """Return what the page must know before it draws; all else goes into chunks.
 
     Parameters
     ----------
+    outlook_of
+        Says what would change a verdict; without it popups do not tell.
     chunks
         Gets the chunks that are loaded when they are needed.
     at_once
@@ -86,7 +113,7 @@ def map_data(results: Results, lang: Lang, chunks: Chunks, at_once: Chunks) -> d
         "tileRows": TILE_ROWS,
         "verdicts": looks,
         "subjects": [
-            _subject(results, info, lang, chunks, chunks if place else at_once)
+            _subject(results, info, lang, chunks, chunks if place else at_once, outlook_of)
             for place, info in enumerate(judged)
         ],
         "context": [_context(layer, lang, chunks) for layer in results.context],
@@ -174,7 +201,12 @@ def _tiles(table: pa.Table, order: Ints) -> Iterator[pa.Table]:
 
 
 def _subject(
-    results: Results, info: LayerInfo, lang: Lang, chunks: Chunks, at_once: Chunks
+    results: Results,
+    info: LayerInfo,
+    lang: Lang,
+    chunks: Chunks,
+    at_once: Chunks,
+    outlook_of: OutlookOf | None,
 ) -> dict[str, Any]:
     table = results.tables[info.role]
     geometry, crs = info.one("geometry"), info.crs
@@ -183,14 +215,17 @@ def _subject(
     districts, district = _districts(info, table)
     codes = {rule.id: verdict_codes(table[info.column_of(rule.id, "verdict")]) for rule in info.rules}
     facts = _fact_columns(info)
-    wanted = [*facts, *(info.column_of(rule.id, "reason") for rule in info.rules), geometry]
-    wanted += [info.one("id"), *([names] if names else [])]
-    lean = table.select([name for name in dict.fromkeys(wanted) if name in table.schema.names])
+    lean = table.select(_columns_read(info, table, names, facts))
     for place, tile in enumerate(_tiles(lean, tiled.order)):
         rows = tiled.order[place * TILE_ROWS :][: tile.num_rows]
         coded_rows = {f"v{i}": of[rows] for i, of in enumerate(codes.values())}
         tiled.add(chunks, tile[geometry], crs, coded_rows | {"district": district[rows]})
-        chunks.add(f"{info.role}/facts/{place}", _facts(info, tile, names, facts, lang))
+        told = _facts(info, tile, names, facts, lang)
+        if outlook_of is not None:
+            told["outlooks"] = [
+                _outlooks(outlook_of(tile, info, rule, results.run, lang)) for rule in info.rules
+            ]
+        chunks.add(f"{info.role}/facts/{place}", told)
     described = tiled.describe()
     if described["from"]:
         described["cells"] = _cells(tiled, described["from"], district, codes, at_once, chunks)
@@ -241,6 +276,27 @@ def _fact_columns(info: LayerInfo) -> list[str]:
     return list(named)
 
 
+def _columns_read(
+    info: LayerInfo, table: pa.Table, names: str | None, facts: list[str]
+) -> list[str]:
+    """Return all columns that tiles are made from."""
+    wanted = [info.one("geometry"), info.one("id"), *facts, *([names] if names else [])]
+    for rule in info.rules:
+        wanted += [info.column_of(rule.id, part) for part in ("verdict", "reason")]
+        for fact in rule.facts:
+            wanted += [name for name in (fact.limit_column, fact.share_of) if name]
+    return [name for name in dict.fromkeys(wanted) if name in table.schema.names]
+
+
+def _outlooks(found: Outlooks) -> dict[str, Any]:
+    """Return outlooks for JSON; ``of`` as :func:`coded`."""
+    return {
+        "wordings": [None if said is None else said._asdict() for said in found.wordings],
+        "of": coded(pa.chunked_array([found.of])),
+        "numbers": [[column.tolist() for column in columns] for columns in found.numbers],
+    }
+
+
 def _facts(
     info: LayerInfo, tile: pa.Table, names: str | None, facts: list[str], lang: Lang
 ) -> dict[str, Any]:
@@ -284,6 +340,7 @@ def _rule(info: LayerInfo, rule: RuleInfo, counts: Ints, lang: Lang) -> dict[str
                 "title": fact.title.to(lang),
                 "unit": _unit(fact.unit, lang),
                 "limit": fact.asked.to(lang) if fact.asked else "",
+                "empty": fact.empty.to(lang) if fact.empty else "",
             }
             for fact in rule.facts
         ],
@@ -350,11 +407,14 @@ def _worded(form: dict[str, Any], fact: FactLine | None, lang: Lang) -> dict[str
 
 
 def _reasons(column: pa.ChunkedArray, rule: RuleInfo, lang: Lang) -> dict[str, Any]:
-    """Return a reason column as :func:`coded`, each entry a list of sentences."""
+    """Return a reason column as :func:`coded`: sentences, and whether something is missing."""
     form = coded(pc.fill_null(column.cast(pa.string()), ""))
     key = next(iter(form))
     worded = [
-        [reason_words(code, rule, lang) for code in codes.split(";") if code]
+        {
+            "said": [reason_words(code, rule, lang) for code in codes.split(";") if code],
+            "missing": re.search(GAPS, codes) is not None,
+        }
         for codes in (form[key] if key != "k" else [form[key]])
     ]
     return form | {key: worded if key != "k" else worded[0]}

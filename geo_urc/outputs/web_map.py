@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from geo_urc.outputs.basemaps import Basemap
 from geo_urc.outputs.labels import layer_order, rule_label
 from geo_urc.outputs.map_chunks import Beside, Chunks, Inlined
-from geo_urc.outputs.map_data import SEARCH_ROWS, feature_count, map_data
+from geo_urc.outputs.map_data import SEARCH_ROWS, OutlookOf, feature_count, map_data
 from geo_urc.results import LayerInfo, Results
 from geo_urc.text import Lang, Text
 
@@ -111,7 +111,11 @@ TEXTS: dict[str, Text] = {
 
 
 def write_map(
-    results: Results, path: Path, lang: Lang = "zh", basemap: Basemap | None = None
+    results: Results,
+    path: Path,
+    lang: Lang = "zh",
+    basemap: Basemap | None = None,
+    outlook_of: OutlookOf | None = None,
 ) -> None:
     """Write the map of a run as an HTML file that needs no network.
 
@@ -122,24 +126,34 @@ def write_map(
     ----------
     basemap
         A base map from outside. Without it the page asks for nothing.
+    outlook_of
+        Says what would change a verdict; without it popups do not tell.
     """
     small = feature_count(results) <= MOST_INLINED
     chunks = None if small else Beside(path.parent / FOLDER)
-    page = _page(results, lang, chunks, basemap).get_root().render()
+    page = _page(results, lang, chunks, basemap, outlook_of).get_root().render()
     path.write_text(page, encoding="utf-8", newline="\n")
 
 
-def build_map(results: Results, lang: Lang = "zh", basemap: Basemap | None = None) -> folium.Map:
+def build_map(
+    results: Results,
+    lang: Lang = "zh",
+    basemap: Basemap | None = None,
+    outlook_of: OutlookOf | None = None,
+) -> folium.Map:
     """Return the map of a run as a folium map, for a notebook or further layers.
 
-    It holds all data itself, whatever its size: about 150 bytes a parcel and rule-free, more with
-    many facts.
+    It holds all data itself, whatever its size: some hundred bytes a parcel, more with many rules.
     """
-    return _page(results, lang, None, basemap)
+    return _page(results, lang, None, basemap, outlook_of)
 
 
 def _page(
-    results: Results, lang: Lang, beside: Chunks | None, basemap: Basemap | None
+    results: Results,
+    lang: Lang,
+    beside: Chunks | None,
+    basemap: Basemap | None,
+    outlook_of: OutlookOf | None,
 ) -> folium.Map:
     import folium
 
@@ -155,7 +169,7 @@ def _page(
     page._id = "geo_urc"  # folium's own id is random
     _detach_from_network(page)
     inlined = Inlined()
-    data = map_data(results, lang, beside or inlined, inlined) | {
+    data = map_data(results, lang, beside or inlined, inlined, outlook_of) | {
         "texts": {key: text.to(lang) for key, text in TEXTS.items()},
         "lang": lang,
         "folder": FOLDER,

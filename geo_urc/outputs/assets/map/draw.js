@@ -213,10 +213,10 @@ class UrcPicture {
       for (const [layer, all] of drawn) {
         const look = urcContextLooks[layer.role];
         if (state.rule?.radius && layer.role === "rail_stations") {
-          this.circles(context, layer.anchors, state.rule.radius, { world, scale, left, top });
+          this.circles(context, layer.anchors, state.rule.radius, { world, scale, left, top, zoom });
         }
         const paths = urcNewPaths();
-        const reach = zoom < 13 ? 3 : look.reach ?? 4;
+        const reach = Math.min(look.reach ?? 4, zoom < 11 ? 1.5 : zoom < 13 ? 3 : 9);
         for (const shapes of all) {
           for (let i = 0; i < shapes.count; i += 1) {
             if (shapes.meets(i, world)) shapes.trace(i, paths, scale, left, top, reach);
@@ -235,7 +235,8 @@ class UrcPicture {
     for (const path of [paths.tiny, paths.small, paths.large, paths.dots]) {
       context.fillStyle = look.fill;
       if (look.fill) context.fill(path);
-      if (path !== paths.tiny && (path !== paths.small || zoom > 13)) context.stroke(path);
+      const crowded = (path === paths.small && zoom < 14) || (path === paths.dots && zoom < 11);
+      if (path !== paths.tiny && !crowded) context.stroke(path);
     }
     context.strokeStyle = look.below ? look.fill : look.edge;
     context.lineWidth = 2;
@@ -244,7 +245,7 @@ class UrcPicture {
   }
 
   /* Circles of the rule's radius about stations, on the ellipsoid. */
-  circles(context, anchors, radius, { world, scale, left, top }) {
+  circles(context, anchors, radius, { world, scale, left, top, zoom }) {
     const around = new Path2D();
     for (const [lon, lat] of anchors) {
       const { east, north } = urcDegrees(lat);
@@ -257,6 +258,7 @@ class UrcPicture {
     }
     context.fillStyle = "rgba(27, 58, 107, 0.07)";
     context.fill(around);
+    if (zoom < 11) return;
     context.strokeStyle = "rgba(27, 58, 107, 0.75)";
     context.lineWidth = 1.2;
     context.setLineDash([5, 4]);

@@ -33,6 +33,7 @@ class UrcApp {
       district: null,
       selected: null,
     };
+    this.chosen = null; // the subject that the panel shows
     this.selection = L.featureGroup().addTo(map);
     this.basemap = data.basemap ? new UrcBasemap(this) : null;
     this.picture = new UrcPicture(this);
@@ -71,14 +72,15 @@ class UrcApp {
 
   choose({ subject = this.state.subject, rule, district, fit = false }) {
     const { state } = this;
-    const other = subject !== state.subject;
+    const other = subject !== this.chosen;
+    this.chosen = subject;
     this.map.closePopup();
     state.subject = subject;
     state.rule = rule ?? (other ? subject.rules[0] : state.rule);
     if (district !== undefined) state.district = district;
     else if (other) state.district = null;
     if (fit) this.fit();
-    this.panel.subjectChosen();
+    if (other) this.panel.subjectChosen();
     this.picture.repaintContext();
     this.changed();
   }

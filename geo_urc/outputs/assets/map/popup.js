@@ -57,11 +57,16 @@ class UrcPopups {
     const pair = (term, said, className) => {
       if (said) list.append(urcElement("dt", term), urcElement("dd", said, className));
     };
-    pair(texts.reasons, urcValue(facts.reasons[rule.place], i).join("；"));
+    const reasons = urcValue(facts.reasons[rule.place], i);
+    const listed = new Set(rule.facts.map(({ column }) => column));
+    pair(texts.reasons, reasons.said.join("；"));
     for (const fact of rule.facts) {
       const limit = fact.limit ? `（${texts.limit} ${fact.limit}）` : "";
-      const feature = fact.feature ? urcValue(facts.facts[fact.feature], i) : null;
-      const said = this.value(urcValue(facts.facts[fact.column], i), fact.unit) + limit;
+      const told = fact.feature && !listed.has(fact.feature); // else it has a line of its own
+      const feature = told ? urcValue(facts.facts[fact.feature], i) : null;
+      const value = urcValue(facts.facts[fact.column], i);
+      const empty = value === null && !reasons.missing && fact.empty;
+      const said = (empty || this.value(value, fact.unit)) + limit;
       pair(fact.title, feature ? `${said} · ${feature}` : said);
       if (fact.column !== rule.headline) continue;
       for (const part of ["margin", "accuracy"]) {
@@ -69,12 +74,38 @@ class UrcPopups {
         if (number !== null) pair(texts[part], this.value(number, rule.marginUnit));
       }
     }
+    const outlook = this.outlook(facts.outlooks?.[rule.place], i);
+    if (outlook) list.append(urcElement("dt", outlook.aim), outlook.said);
     pair(texts.source, rule.citation);
     pair(texts.policyClass, rule.policyClass);
     pair(texts.changed, rule.changed.join("；"), "urc-changed");
     details.append(summary, list);
     details.open = rule === state.rule;
     return details;
+  }
+
+  /* What would change the verdict: {aim, said}. Rows of one wording differ in its numbers only. */
+  outlook(outlooks, i) {
+    const which = outlooks && urcValue(outlooks.of, i);
+    const wording = outlooks && outlooks.wordings[which];
+    if (!wording) return null;
+    let row = 0;
+    for (let k = 0; k < i; k += 1) if (urcValue(outlooks.of, k) === which) row += 1;
+    const filled = (text) =>
+      text.replace(/\0(\d+)\0/g, (_, place) => String(outlooks.numbers[which][place][row]));
+    const said = urcElement("dd", wording.how || null, "urc-outlook");
+    const [only] = wording.ways;
+    if (wording.ways.length === 1 && only.length === 1) {
+      said.textContent = filled(only[0]);
+      return { aim: wording.aim, said };
+    }
+    const list = urcElement(wording.ways.length > 1 ? "ol" : "ul");
+    for (const way of wording.ways.length > 1 ? wording.ways.map((all) => all.join("；")) : only) {
+      list.append(urcElement("li", filled(way)));
+    }
+    said.append(list);
+    if (wording.further) said.append(wording.further);
+    return { aim: wording.aim, said };
   }
 
   subject(shapes, facts, i) {
