@@ -472,17 +472,24 @@ def _search_index(
     """
     place = np.empty(len(tiled.order), np.int64)
     place[tiled.order] = np.arange(len(tiled.order))
-    ids = table[info.one("id")].cast(pa.large_string())
-    other = (table[names] if names else pa.chunked_array([pa.nulls(len(ids))])).cast(
-        pa.large_string()
-    )
-    by_id = pa.table({"text": ids, "other": other, "place": place, "named": np.zeros(len(ids), bool)})
-    by_name = pa.table(
-        {"text": other, "other": ids, "place": place, "named": np.ones(len(ids), bool)}
+    ids = table[info.one("id")].cast(pa.large_string()).combine_chunks()
+    other = (
+        table[names].cast(pa.large_string()).combine_chunks()
+        if names
+        else pa.nulls(len(ids), pa.large_string())
     )
     told = pc.and_(pc.not_equal(other, ids), pc.greater(pc.utf8_length(other), 0))
-    entries = pa.concat_tables([by_id, by_name.filter(pc.fill_null(told, fill_value=False))])
-    entries = entries.append_column("key", pc.ascii_lower(entries["text"])).combine_chunks()
+    by_name = np.flatnonzero(pc.fill_null(told, fill_value=False).to_numpy(zero_copy_only=False))
+    text = pa.concat_arrays([ids, other.take(pa.array(by_name))])
+    entries = pa.table(
+        {
+            "text": text,
+            "other": pa.concat_arrays([other, ids.take(pa.array(by_name))]),
+            "key": pc.ascii_lower(text),
+            "place": np.concatenate([place, place[by_name]]),
+            "named": (np.arange(len(text)) >= len(ids)).astype(np.uint8),
+        }
+    )
     order = pc.sort_indices(entries, [("key", "ascending"), ("place", "ascending")])
     firsts = []
     for number, start in enumerate(range(0, len(order), SEARCH_ROWS)):
@@ -493,7 +500,7 @@ def _search_index(
             {"text": part["text"].to_pylist(), "other": coded(part["other"])},
             {
                 "place": part["place"].to_numpy(),
-                "named": part["named"].to_numpy(zero_copy_only=False).astype(np.uint8),
+                "named": part["named"].to_numpy(),
             },
         )
     return firsts
