@@ -56,8 +56,8 @@ class Figure(float):
         return made
 
     def _with(self, value: float, sign: str, first: float, second: float) -> Figure:
-        forms = (x.form if isinstance(x, Figure) else x for x in (first, second))
-        return Figure(value, (sign, *forms), self.places)
+        one, other = (x.form if isinstance(x, Figure) else x for x in (first, second))
+        return Figure(value, (sign, one, other), self.places)
 
     def __add__(self, other: float) -> Figure:
         return self._with(float(self) + float(other), "+", self, other)

@@ -31,6 +31,8 @@ _WORDS = {
     "either": Text("以下 {n} 种办法任选其一", "any one of these {n} ways"),
     "further": Text("另有 {n} 种办法", "{n} further ways"),
 }
+_PLACE = re.compile("\0(\\d+)\0")
+"""Where a number stands in a wording."""
 
 Ints = npt.NDArray[np.int64]
 Numbers = npt.NDArray[np.float64]
@@ -58,12 +60,12 @@ class Outlook(NamedTuple):
 
 
 class Outlooks(NamedTuple):
-    """The same for many rows.
+    r"""The same for many rows.
 
     Attributes
     ----------
     wordings
-        Different outlooks; in a text ``\\0N\\0`` stands for the number N of the row. None
+        Different outlooks; in a text ``\0N\0`` stands for the number N of the row. None
         where there is nothing to say.
     of
         The wording of each row.
@@ -81,10 +83,12 @@ class Outlooks(NamedTuple):
         if wording is None:
             return None
         place = int((self.of[:row] == self.of[row]).sum())
-        mine = [f"{column[place]:.3f}".rstrip("0").rstrip(".") for column in self.numbers[self.of[row]]]
+        mine = [
+            f"{column[place]:.3f}".rstrip("0").rstrip(".") for column in self.numbers[self.of[row]]
+        ]
 
         def filled(text: str) -> str:
-            return re.sub("\\0(\\d+)\\0", lambda match: mine[int(match[1])], text)
+            return _PLACE.sub(lambda match: mine[int(match[1])], text)
 
         ways = tuple(tuple(filled(text) for text in way) for way in wording.ways)
         return wording._replace(ways=ways)
@@ -151,17 +155,13 @@ def outlooks(
             for name, column in columns.items()
             for value in [column[int(rows[0])].as_py()]
         }
-        said = outlook(row, info, rule, record, lang)
-        whole = [
-            steps(_worked_out(form, numbers, rows), unit, up=up) for form, unit, up in used
-        ]
-        zero = _packed([(steps_ > 0).astype(np.int64) for steps_ in whole], len(rows))
+        said, order = _in_order(outlook(row, info, rule, record, lang))
+        whole = [steps(_worked_out(form, numbers, rows), unit, up=up) for form, unit, up in used]
+        zero = _packed([(count > 0).astype(np.int64) for count in whole], len(rows))
         if (zero != zero[0]).any():  # nothing left is worded otherwise than a little
             todo += [rows[part] for part in _groups(zero, np.arange(len(rows)))]
             continue
-        figures = [
-            written_number(count, unit) for count, (_, unit, _) in zip(whole, used, strict=True)
-        ]
+        figures = [written_number(whole[place], used[place][1]) for place in order]
         places.append((known.setdefault(said, len(known)), rows, figures))
     for wording, rows, _ in places:
         found.of[rows] = wording
@@ -172,6 +172,22 @@ def outlooks(
         columns_of = zip(*(figures for _, figures in parts), strict=True)
         found.numbers.append([np.concatenate(column)[order] for column in columns_of])
     return found
+
+
+def _in_order(said: Outlook | None) -> tuple[Outlook | None, list[int]]:
+    """Return an outlook with its numbers counted as they come in it, and which they were.
+
+    What was worked out on the way and is not said would tell like wordings apart.
+    """
+    if said is None:
+        return None, []
+    found: dict[int, int] = {}
+
+    def renumbered(match: re.Match[str]) -> str:
+        return f"\0{found.setdefault(int(match[1]), len(found))}\0"
+
+    ways = tuple(tuple(_PLACE.sub(renumbered, text) for text in way) for way in said.ways)
+    return said._replace(ways=ways), list(found)
 
 
 def _columns_read(info: LayerInfo, rule: RuleInfo) -> list[str]:
@@ -210,7 +226,7 @@ def _alike(
             continue
         told.append(pc.is_null(columns[line.column]).to_numpy())
         for name in (line.limit_column, line.share_of):
-            if name in columns:
+            if name is not None and name in columns:
                 told.append(pc.is_null(columns[name]).to_numpy())
         if line.wanted is not None:
             wanted = pa.array(line.wanted, columns[line.column].type)

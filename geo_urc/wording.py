@@ -63,7 +63,7 @@ def at_hand(amount: float, unit: str | None) -> Text:
 
 
 def steps(amount: Amounts, unit: str | None, *, up: bool) -> Amounts:
-    """Return an amount, or an array of them, as whole steps of what is written: a millimetre, a storey …"""
+    """Return an amount, or an array of them, as whole steps: millimetres, storeys and the like."""
     scaled = amount * _steps(unit)
     slack = 1e-6  # what floats leave behind a figure is no part of it
     whole = np.ceil(scaled - slack) if up else np.floor(scaled + slack)

@@ -79,7 +79,9 @@ class Basemap:
         if self.name not in SERVICES:
             what = Text(f"没有底图“{self.name}”。", f"there is no base map {self.name!r}.")
             known = ", ".join(SERVICES)
-            raise GeoUrcError(Problem("--basemap", what, Text(f"可用：{known}。", f"Known: {known}.")))
+            raise GeoUrcError(
+                Problem("--basemap", what, Text(f"可用：{known}。", f"Known: {known}."))
+            )
         if self.key is None and any("{key}" in url for url in SERVICES[self.name].urls):
             what = Text(f"底图“{self.name}”需要密钥。", f"the base map {self.name!r} needs a key.")
             fix = Text(

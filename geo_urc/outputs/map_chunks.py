@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 
 _ALIGNED = 4
-_TYPES = {
+_TYPES: dict[str, np.dtype[Any]] = {
     "u1": np.dtype("<u1"),
     "i2": np.dtype("<i2"),
     "u2": np.dtype("<u2"),

@@ -8,8 +8,8 @@ too many would be in view the page draws cells with counts, which are a chunk be
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -61,26 +61,15 @@ _NAMED = ("districts", _STATIONS)
 Ints = npt.NDArray[np.int64]
 
 
-class Outlooks(Protocol):
-    """What would change the verdicts of many rows, see :mod:`geo_urc.outlook`."""
-
-    wordings: Any
-    of: Any
-    numbers: Any
-
-
-class OutlookOf(Protocol):
-    """Says what would change the verdicts of a table's rows under a rule."""
-
-    def __call__(
-        self, table: pa.Table, info: LayerInfo, rule: RuleInfo, record: Mapping[str, Any], lang: Lang
-    ) -> Outlooks:
-        """Return it for every row."""
+OutlookOf = Callable[[pa.Table, LayerInfo, RuleInfo, Mapping[str, Any], Lang], Any]
+"""Says what would change the verdicts of a table's rows under a rule: `geo_urc.outlook.outlooks`."""
 
 
 def feature_count(results: Results) -> int:
     """Return how many features the map draws, context included."""
-    drawn = sum(results.tables[info.role].num_rows for info in results.layers.values() if info.rules)
+    drawn = sum(
+        results.tables[info.role].num_rows for info in results.layers.values() if info.rules
+    )
     return drawn + sum(len(layer.wkb) for layer in results.context)
 
 
@@ -213,7 +202,9 @@ def _subject(
     tiled = _Tiled(info.role, table[geometry], crs)
     names = name_column(results, info.role)
     districts, district = _districts(info, table)
-    codes = {rule.id: verdict_codes(table[info.column_of(rule.id, "verdict")]) for rule in info.rules}
+    codes = {
+        rule.id: verdict_codes(table[info.column_of(rule.id, "verdict")]) for rule in info.rules
+    }
     facts = _fact_columns(info)
     lean = table.select(_columns_read(info, table, names, facts))
     for place, tile in enumerate(_tiles(lean, tiled.order)):
@@ -288,7 +279,7 @@ def _columns_read(
     return [name for name in dict.fromkeys(wanted) if name in table.schema.names]
 
 
-def _outlooks(found: Outlooks) -> dict[str, Any]:
+def _outlooks(found: Any) -> dict[str, Any]:
     """Return outlooks for JSON; ``of`` as :func:`coded`."""
     return {
         "wordings": [None if said is None else said._asdict() for said in found.wordings],

@@ -85,7 +85,7 @@ TEXTS: dict[str, Text] = {
     "cell": Text("格内 {n} 个", "{n} in this cell"),
     "noShape": Text("图形无法使用", "no usable geometry"),
     "limit": Text("限值", "limit"),
-    "margin": Text("余量", "margin"),
+    "margin": Text("与限值之差", "margin"),
     "accuracy": Text("精度", "accuracy"),
     "source": Text("依据", "source"),
     "policyClass": Text("政策类别", "policy class"),

@@ -76,7 +76,10 @@ def popup(driver) -> str:
 
 def found(driver) -> str:
     """Return what is said of a search, when it is over."""
-    return until(driver, "const s = document.getElementById('urc-found').innerText; return s.startsWith('找到') && s")
+    return until(
+        driver,
+        "const s = document.getElementById('urc-found').innerText; return s.startsWith('找到') && s",
+    )
 
 
 @pytest.fixture
@@ -124,7 +127,9 @@ def colours(driver) -> set[tuple[int, ...]]:
 
 
 def near(colours_: set[tuple[int, ...]], wanted: tuple[int, int, int]) -> bool:
-    return any(max(abs(a - b) for a, b in zip(colour, wanted, strict=True)) < 6 for colour in colours_)
+    return any(
+        max(abs(a - b) for a, b in zip(colour, wanted, strict=True)) < 6 for colour in colours_
+    )
 
 
 def click_first_parcel(driver) -> None:
@@ -180,7 +185,7 @@ def test_a_click_explains_the_verdict(page):
         "T08a 轨道站点周边",
         "到车站的距离",
         "0 米（限值 ≤ 1000 米）",
-        "余量",
+        "与限值之差",
         "1000 米",
         "1.41 米",
         "东单",
@@ -199,7 +204,7 @@ def test_a_popup_tells_what_would_change_the_verdict(chromium, tmp_path):
 
         from geo_urc.outlook import Outlook, Outlooks
 
-        said = Outlook("怎样才符合", "任选其一", (("移近 \0" "0\0 米",), ("甲", "乙")))
+        said = Outlook("怎样才符合", "任选其一", (("移近 \00\0 米",), ("甲", "乙")))
         of = np.arange(table.num_rows) % 2
         numbers = [[np.arange(len(of) // 2) + 0.125], []]
         return Outlooks([said, None], of, numbers)
@@ -326,7 +331,9 @@ def test_a_link_restores_view_rule_filter_and_parcel(page):
     )
     assert state == ["T23", 1, "0,1,3,4,5", FIRST, "39.9012", "116.4012", 17]
     assert page.execute_script("return document.getElementById('urc-rule').value") == "1"
-    assert not page.find_element("css selector", "#urc-legend input[data-verdict='2']").is_selected()
+    assert not page.find_element(
+        "css selector", "#urc-legend input[data-verdict='2']"
+    ).is_selected()
 
 
 def test_measuring_agrees_with_the_ellipsoid(page):
@@ -364,7 +371,14 @@ def test_the_printed_sheet_has_title_legend_date_and_rulebook(page, tmp_path):
     ).stdout  # fmt: skip
     assert said.count("\f") == 1  # one page
     words = "".join(said.split())
-    for part in ("城市更新政策适用性地图", "2026-11-22", "2026.11", "T08a轨道站点周边", "不符合6", "第8条"):
+    for part in (
+        "城市更新政策适用性地图",
+        "2026-11-22",
+        "2026.11",
+        "T08a轨道站点周边",
+        "不符合6",
+        "第8条",
+    ):
         assert part in words
     assert "✓" not in words and "按编号或名称查找" not in words
     page.execute_script("window.dispatchEvent(new Event('afterprint'))")
@@ -446,7 +460,9 @@ def test_a_notebook_shows_the_same_map(chromium, tmp_path):
 def test_without_what_it_needs_the_page_says_so(chromium, tmp_path):
     path = tmp_path / "map.html"
     write_map(make_results(), path)
-    old = path.read_text("utf-8").replace("<head>", "<head><script>delete window.DecompressionStream;</script>", 1)
+    old = path.read_text("utf-8").replace(
+        "<head>", "<head><script>delete window.DecompressionStream;</script>", 1
+    )
     path.write_text(old, "utf-8")
     chromium.get(path.as_uri())
     assert "浏览器过旧" in text(chromium, "#urc-broken")
@@ -486,7 +502,9 @@ def test_many_are_counted_in_cells_and_drawn_one_by_one_when_near(chromium, many
 def test_cells_follow_the_filter(chromium, many):
     shown(chromium, many.as_uri())
     for verdict in range(1, 5):
-        chromium.find_element("css selector", f"#urc-legend input[data-verdict='{verdict}']").click()
+        chromium.find_element(
+            "css selector", f"#urc-legend input[data-verdict='{verdict}']"
+        ).click()
     drawn(chromium)
     drawn_in = colours(chromium)
     assert near(drawn_in, (0, 158, 115))
@@ -504,7 +522,9 @@ def test_any_of_many_is_found_by_id_name_and_part_of_it(chromium, many):
         until(chromium, "return document.getElementById('urc-found').innerText === '找到 1 个'")
         chromium.find_element("css selector", "#urc-matches button").click()
         assert until(chromium, f"return geoUrcApp.state.selected === '{wanted.upper()}'")
-    seek(chromium, "院7")  # 院7, 院70–79 and all 700s there are none of: 11 of 500 names, each of 40
+    seek(
+        chromium, "院7"
+    )  # 院7, 院70–79 and all 700s there are none of: 11 of 500 names, each of 40
     assert until(chromium, "const s = document.getElementById('urc-found').innerText; return s.startsWith('找到 4') && s") == "找到 440 个，列出前 20 个"  # fmt: skip
     seek(chromium, "31337")
     until(chromium, "return document.getElementById('urc-found').innerText === '找到 0 个'")
@@ -555,6 +575,8 @@ def test_pictures_in_the_datas_own_datum_stay(chromium, tmp_path):
 
     opened(chromium, tmp_path / "map.html", basemap=Basemap("tianditu", "k"))
     assert chromium.execute_script("return geoUrcApp.basemap.layers.length") == 2
-    assert not chromium.execute_script("return geoUrcApp.basemap.layers[0] instanceof UrcShiftedTiles")
+    assert not chromium.execute_script(
+        "return geoUrcApp.basemap.layers[0] instanceof UrcShiftedTiles"
+    )
     asked = chromium.execute_script("return document.querySelector('.leaflet-tile-pane img').src")
     assert "tianditu.gov.cn" in asked and asked.endswith("tk=k")
