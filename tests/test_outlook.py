@@ -60,7 +60,11 @@ def test_values_at_near_and_on_both_sides_of_a_limit(city):
     rows = []
     first = city.tables["parcels"].slice(0, 1).to_pylist()[0]
     for distance in distances:
-        for verdict, reason in (("eligible", None), ("review", "within_accuracy"), ("ineligible", "not_met:near")):
+        for verdict, reason in (
+            ("eligible", None),
+            ("review", "within_accuracy"),
+            ("ineligible", "not_met:near"),
+        ):
             condition = next(fact.condition for fact in rule.facts if fact.side == "at_most")
             rows.append(
                 first
@@ -84,7 +88,7 @@ def test_a_figure_remembers_how_it_came_about():
     short = -(800.0 - value)
     assert short == 12.5
     told = enough(short, "m").zh
-    assert told == "\0" "0\0 米"
+    assert told == "\00\0 米"
     ((form, unit, up),) = places
     assert (form, unit, up) == (("-", 0.0, ("-", 800.0, "distance")), "m", True)
     assert float((value + 1.0) * 2.0) == 1627.0

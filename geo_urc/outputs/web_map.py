@@ -102,9 +102,9 @@ TEXTS: dict[str, Text] = {
         "The data file {file} cannot be read. Keep map.html and the folder map_data together.",
     ),
     "unsupported": Text(
-        "此浏览器过旧或禁用了脚本，无法显示地图。请使用 Chrome 或 Edge 80、Firefox 113、Safari 16.4 及以上版本；"
+        "此浏览器过旧或禁用了脚本，无法显示地图。请使用 Chrome 或 Edge 88、Firefox 113、Safari 16.4 及以上版本；"
         "也可用 QGIS 打开 eligibility.gpkg。",
-        "This browser is too old or has scripts switched off. Use Chrome or Edge 80, Firefox 113, "
+        "This browser is too old or has scripts switched off. Use Chrome or Edge 88, Firefox 113, "
         "Safari 16.4 or later; or open eligibility.gpkg in QGIS.",
     ),
 }

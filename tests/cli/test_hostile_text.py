@@ -278,14 +278,18 @@ def test_a_browser_runs_nothing(out, place):
                         box.clear()
                         box.send_keys(words)
                         WebDriverWait(driver, 10).until(
-                            lambda d: d.execute_script("return geoUrcApp.panel.words && document.getElementById('urc-found').innerText")
+                            lambda d: d.execute_script(
+                                "return geoUrcApp.panel.words && document.getElementById('urc-found').innerText"
+                            )
                         )
                         for button in driver.find_elements("css selector", "#urc-matches button")[
                             :3
                         ]:
                             driver.execute_script("arguments[0].click()", button)
                             WebDriverWait(driver, 10).until(
-                                lambda d: d.execute_script("return document.querySelector('.urc-popup')")
+                                lambda d: d.execute_script(
+                                    "return document.querySelector('.urc-popup')"
+                                )
                             )
             assert driver.execute_script("return window.hacked ?? null") is None
             assert (

@@ -381,8 +381,7 @@ def test_a_base_map_that_cannot_be_is_refused(name, word):
         Basemap(name)
 
 
-def test_the_key_of_a_feature_column_is_no_fact_twice(results):
-    """A column that is missing from the table is not asked for."""
+def test_a_feature_column_that_the_table_lacks_is_not_asked_for(results):
     rule = results.layers["parcels"].rules[0]
     fact = replace(rule.facts[0], feature_column="not_there")
     info = replace(results.layers["parcels"], rules=(replace(rule, facts=(fact,)),))

@@ -23,9 +23,10 @@ class UrcCells {
     return this.summed.get(key);
   }
 
-  /* Cell → counts, for cells so many levels above those that are stored. */
+  /* Cell → counts, for cells so many levels above those that are stored; and the most in one. */
   sum(where, counts, up, district) {
     const cells = new Map();
+    let most = 1;
     for (let k = 0; k < where.x.length; k += 1) {
       if (district !== null && where.district[k] !== district) continue;
       const x = Math.floor((where.x[k] + this.corner[0]) / 2 ** up);
@@ -34,8 +35,9 @@ class UrcCells {
       if (!cells.has(name)) cells.set(name, new Array(this.words).fill(0));
       const sums = cells.get(name);
       for (let v = 0; v < this.words; v += 1) sums[v] += counts[k * this.words + v];
+      most = Math.max(most, urcSum(sums));
     }
-    return cells;
+    return { cells, most };
   }
 
   static name(x, y) {
@@ -155,9 +157,8 @@ class UrcPicture {
 
   async cells({ left, top, size, zoom }) {
     const { subject, rule, district } = this.app.state;
-    const cells = await subject.cells.at(zoom, rule.place, district);
+    const { cells, most } = await subject.cells.at(zoom, rule.place, district);
     const side = 32;
-    const most = Math.max(1, ...[...cells.values()].map((counts) => urcSum(counts)));
     return (context) => {
       const paths = this.app.looks.verdicts.map(() => new Path2D());
       const edges = new Path2D();
@@ -191,7 +192,7 @@ class UrcPicture {
   async cellAt(latlng) {
     const { map, state } = this.app;
     const zoom = map.getZoom();
-    const cells = await state.subject.cells.at(zoom, state.rule.place, state.district);
+    const { cells } = await state.subject.cells.at(zoom, state.rule.place, state.district);
     const level = 2 ** (zoom + 3);
     const place = [urcWorldX(latlng.lng), urcWorldY(latlng.lat)].map((at) => Math.floor(at * level));
     return cells.get(UrcCells.name(...place)) ?? null;

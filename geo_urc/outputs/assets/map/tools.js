@@ -148,7 +148,7 @@ class UrcLink {
       o: state.selected ?? "",
     };
     const filled = Object.entries(said).filter(([, value]) => value !== "");
-    this.written = `#${filled.map(([key, value]) => `${key}=${encodeURIComponent(value).replaceAll("%2C", ",")}`).join("&")}`;
+    this.written = `#${filled.map(([key, value]) => `${key}=${encodeURIComponent(value).replace(/%2C/g, ",")}`).join("&")}`;
     try {
       history.replaceState(null, "", this.written);
     } catch {
