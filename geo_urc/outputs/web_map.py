@@ -164,6 +164,7 @@ def _page(
         prefer_canvas=True,
         zoom_control=False,
         attribution_control=False,
+        fade_animation=False,
         max_zoom=20,
     )
     page._id = "geo_urc"  # folium's own id is random

@@ -54,6 +54,7 @@ def shown(driver, address: str) -> None:
 
 
 def drawn(driver) -> None:
+    until(driver, "return Boolean(geoUrcApp.picture.above._map)")  # the context comes last
     driver.set_script_timeout(20)
     said = driver.execute_async_script(
         "const done = arguments[0];"

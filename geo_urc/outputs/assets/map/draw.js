@@ -26,17 +26,18 @@ class UrcCells {
   /* Cell → counts, for cells so many levels above those that are stored; and the most in one. */
   sum(where, counts, up, district) {
     const cells = new Map();
-    let most = 1;
+    const half = 2 ** up;
     for (let k = 0; k < where.x.length; k += 1) {
       if (district !== null && where.district[k] !== district) continue;
-      const x = Math.floor((where.x[k] + this.corner[0]) / 2 ** up);
-      const y = Math.floor((where.y[k] + this.corner[1]) / 2 ** up);
+      const x = Math.floor((where.x[k] + this.corner[0]) / half);
+      const y = Math.floor((where.y[k] + this.corner[1]) / half);
       const name = UrcCells.name(x, y);
-      if (!cells.has(name)) cells.set(name, new Array(this.words).fill(0));
-      const sums = cells.get(name);
+      let sums = cells.get(name);
+      if (!sums) cells.set(name, (sums = new Array(this.words).fill(0)));
       for (let v = 0; v < this.words; v += 1) sums[v] += counts[k * this.words + v];
-      most = Math.max(most, urcSum(sums));
     }
+    let most = 1;
+    for (const sums of cells.values()) most = Math.max(most, urcSum(sums));
     return { cells, most };
   }
 
@@ -57,11 +58,26 @@ class UrcPicture {
       map.createPane(name).style.zIndex = zIndex;
       map.getPane(name).style.pointerEvents = "none";
     }
-    this.below = new UrcCanvases((tile) => this.context(tile, true), { pane: "below" }).addTo(map);
-    this.subjects = new UrcCanvases((tile) => this.subject(tile), { pane: "subjects" }).addTo(map);
-    this.above = new UrcCanvases((tile) => this.context(tile, false), { pane: "above" }).addTo(map);
+    this.below = new UrcCanvases((tile) => this.context(tile, true), { pane: "below" });
+    this.subjects = new UrcCanvases((tile) => this.subject(tile), { pane: "subjects" });
+    this.above = new UrcCanvases((tile) => this.context(tile, false), { pane: "above" });
     this.labels = L.layerGroup().addTo(map);
     map.on("moveend", () => this.label());
+  }
+
+  /* Draw for the first time: the subjects, and when they are on the screen the context. */
+  start() {
+    const { map } = this.app;
+    this.subjects.once("load", () =>
+      requestAnimationFrame(() =>
+        setTimeout(() => {
+          this.below.addTo(map);
+          this.above.addTo(map);
+        })
+      )
+    );
+    this.subjects.addTo(map);
+    this.label();
   }
 
   repaint() {

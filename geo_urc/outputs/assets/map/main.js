@@ -45,6 +45,7 @@ class UrcApp {
     this.print = new UrcPrint(this);
     this.controls();
     this.link.restore();
+    this.picture.start();
     map.on("moveend", () => this.remember());
     map.on("zoomend", () => this.panel.shown());
     map.on("click", ({ latlng }) => this.asked(latlng));

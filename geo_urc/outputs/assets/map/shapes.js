@@ -278,6 +278,6 @@ const UrcCanvases = L.GridLayer.extend({
   },
 
   repaint() {
-    return Promise.all(Object.values(this._tiles).map((tile) => this.draw(tile.el, tile.coords)));
+    return Promise.all(Object.values(this._tiles ?? {}).map((tile) => this.draw(tile.el, tile.coords)));
   },
 });
