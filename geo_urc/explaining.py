@@ -10,11 +10,11 @@ import pyarrow.compute as pc
 
 from geo_urc.concerns import all_concerns, one_concern
 from geo_urc.errors import OutputError, Problem
-from geo_urc.evidence import GAPS, margin_of
+from geo_urc.evidence import margin_of
 from geo_urc.outlook import outlook
 from geo_urc.results import FactLine, LayerInfo, Results, RuleInfo
 from geo_urc.text import Lang, Text
-from geo_urc.verdicts import LABELS, reason_text
+from geo_urc.verdicts import GAPS, LABELS, reason_text
 from geo_urc.wording import shown
 
 

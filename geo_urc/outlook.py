@@ -155,13 +155,13 @@ def outlooks(
             for name, column in columns.items()
             for value in [column[int(rows[0])].as_py()]
         }
-        said, order = _in_order(outlook(row, info, rule, record, lang))
+        said, kept = _in_order(outlook(row, info, rule, record, lang))
         whole = [steps(_worked_out(form, numbers, rows), unit, up=up) for form, unit, up in used]
         zero = _packed([(count > 0).astype(np.int64) for count in whole], len(rows))
         if (zero != zero[0]).any():  # nothing left is worded otherwise than a little
             todo += [rows[part] for part in _groups(zero, np.arange(len(rows)))]
             continue
-        figures = [written_number(whole[place], used[place][1]) for place in order]
+        figures = [written_number(whole[place], used[place][1]) for place in kept]
         places.append((known.setdefault(said, len(known)), rows, figures))
     for wording, rows, _ in places:
         found.of[rows] = wording

@@ -88,7 +88,7 @@ def test_a_figure_remembers_how_it_came_about():
     short = -(800.0 - value)
     assert short == 12.5
     told = enough(short, "m").zh
-    assert told == "\00\0 米"
+    assert told == "\x000\x00 米"
     ((form, unit, up),) = places
     assert (form, unit, up) == (("-", 0.0, ("-", 800.0, "distance")), "m", True)
     assert float((value + 1.0) * 2.0) == 1627.0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, Literal
-from urllib.parse import quote
 
 from geo_urc.errors import GeoUrcError, Problem
 from geo_urc.text import Lang, Text
@@ -95,17 +94,15 @@ class Basemap:
 
         Examples
         --------
-        >>> Basemap("osm").describe("en")["layers"]
-        [{'url': 'https://tile.openstreetmap.org/{z}/{x}/{y}.png', 'subdomains': ''}]
+        >>> Basemap("osm").describe("en")["urls"]
+        ['https://tile.openstreetmap.org/{z}/{x}/{y}.png']
         """
         service = SERVICES[self.name]
-        key = quote(self.key or "", safe="")
         return {
             "title": service.title.to(lang),
             "datum": service.datum,
             "credit": service.credit,
-            "layers": [
-                {"url": url.replace("{key}", key), "subdomains": service.subdomains}
-                for url in service.urls
-            ],
+            "urls": list(service.urls),
+            "subdomains": service.subdomains,
+            "key": self.key or "",
         }

@@ -16,7 +16,6 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from geo_urc.evidence import GAPS
 from geo_urc.outputs.labels import (
     changed_parameters,
     layer_order,
@@ -37,7 +36,7 @@ from geo_urc.outputs.map_geometry import (
 from geo_urc.outputs.palette import LOOKS, OTHER
 from geo_urc.results import ContextLayer, FactLine, LayerInfo, Results, RuleInfo
 from geo_urc.text import Lang, Text
-from geo_urc.verdicts import LABELS
+from geo_urc.verdicts import GAPS, LABELS
 
 TILE_ROWS = 4096
 """Features of a tile; the last has fewer."""

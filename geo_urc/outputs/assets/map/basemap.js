@@ -48,8 +48,10 @@ class UrcBasemap {
   constructor(app) {
     const { basemap } = app.data;
     this.app = app;
-    this.layers = basemap.layers.map(({ url, subdomains }) => {
-      const options = { subdomains, maxNativeZoom: 18, maxZoom: 20, pane: "tilePane", attribution: "" };
+    const key = encodeURIComponent(basemap.key);
+    this.layers = basemap.urls.map((template) => {
+      const url = template.replace("{key}", () => key);
+      const options = { subdomains: basemap.subdomains, maxNativeZoom: 18, maxZoom: 20, pane: "tilePane", attribution: "" };
       return basemap.datum === "gcj02" ? new UrcShiftedTiles(url, options) : L.tileLayer(url, options);
     });
     for (const layer of this.layers) layer.addTo(app.map);
