@@ -118,9 +118,12 @@ def screen(
 ) -> int:
     """筛查宗地 / screen parcels against the rulebook."""
     from geo_urc.command import Command
+    from geo_urc.outputs.basemaps import Basemap
     from geo_urc.record import anything_set_aside
     from geo_urc.run import FORMATS, OUTPUTS
 
+    if basemap is not None:
+        Basemap(basemap, basemap_key)  # a wrong one is told before the work, not after
     on_cluster = engine == "dask"
     asked = Command(
         parcels,
