@@ -256,11 +256,28 @@ class Result:
             )
         write_cityjson(Path(path), model, as_of=self._as_of)
 
-    def map(self) -> folium.Map:
-        """Return the map, to be shown in a notebook or saved."""
+    def map(self, basemap: str | None = None, key: str | None = None) -> folium.Map:
+        """Return the map, to be shown in a notebook or saved; it holds all data itself.
+
+        Parameters
+        ----------
+        basemap
+            A base map from outside: ``tianditu``, ``tianditu-image``, ``amap`` or ``osm``. Without
+            it the map asks for nothing from the network.
+        key
+            What the provider of the base map gave you; it stands in the map for all to read.
+
+        Raises
+        ------
+        GeoUrcError
+            There is no such base map, or it needs a key.
+        """
+        from geo_urc.outlook import outlooks
+        from geo_urc.outputs.basemaps import Basemap
         from geo_urc.outputs.web_map import build_map
 
-        return build_map(self._results, self._lang)
+        below = None if basemap is None else Basemap(basemap, key)
+        return build_map(self._results, self._lang, below, outlooks)
 
     def report(
         self,

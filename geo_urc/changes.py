@@ -26,9 +26,58 @@ _WORST: tuple[State, ...] = ("met", "review", "unknown", "failed")
 _BEST: tuple[State, ...] = ("met", "unknown", "review", "failed")
 
 
+Form = str | float | tuple[str, Any, Any]
 Kind = Literal[
     "move", "answer", "near", "straddle", "decide", "supply", "related", "rule", "check", "room"
 ]
+
+
+class Figure(float):
+    """A number read off a row, or worked out from such, that knows how it came about.
+
+    A row of figures is judged like one of plain numbers; what comes of it then holds for every
+    row that is judged alike, with each row's own numbers in it (see :mod:`geo_urc.outlook`).
+
+    Attributes
+    ----------
+    form
+        The column's name, a number, or an operator with two such.
+    places
+        Where the numbers that get into a text are collected: form, unit, whether rounded up.
+    """
+
+    form: Form
+    places: list[tuple[Form, str | None, bool]]
+
+    def __new__(cls, value: float, form: Form, places: list[Any]) -> Figure:
+        """Return a figure; the list is shared by all that is worked out from it."""
+        made = super().__new__(cls, value)
+        made.form, made.places = form, places
+        return made
+
+    def _with(self, value: float, sign: str, first: float, second: float) -> Figure:
+        one, other = (x.form if isinstance(x, Figure) else x for x in (first, second))
+        return Figure(value, (sign, one, other), self.places)
+
+    def __add__(self, other: float) -> Figure:
+        return self._with(float(self) + float(other), "+", self, other)
+
+    def __sub__(self, other: float) -> Figure:
+        return self._with(float(self) - float(other), "-", self, other)
+
+    def __rsub__(self, other: float) -> Figure:
+        return self._with(float(other) - float(self), "-", other, self)
+
+    def __mul__(self, other: float) -> Figure:
+        return self._with(float(self) * float(other), "*", self, other)
+
+    def __neg__(self) -> Figure:
+        return self._with(-float(self), "-", 0.0, self)
+
+    def place(self, unit: str | None, *, up: bool) -> str:
+        """Return what stands for the number in a text: its place in the list between NULs."""
+        self.places.append((self.form, unit, up))
+        return f"\0{len(self.places) - 1}\0"
 
 
 @dataclass(frozen=True)

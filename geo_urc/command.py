@@ -42,6 +42,8 @@ class Command:
         Address of the database that gets the results too.
     reports
         Endings of the reports; none means those that the number of subjects allows.
+    basemap, basemap_key
+        A base map from outside for the map page, and the key for it, which that page shows too.
     """
 
     parcels: str
@@ -58,6 +60,8 @@ class Command:
     sample: bool = False
     postgis: str | None = None
     reports: tuple[str, ...] = ()
+    basemap: str | None = None
+    basemap_key: str | None = None
 
     def start(self, folder: Path = Path()) -> Path:
         """Return the folder that relative paths start from, `folder` unless it is the sample's."""

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from geo_urc.results import FactLine, LayerInfo, Results, RuleInfo
 from geo_urc.text import Lang
+from geo_urc.verdicts import GAPS
 
 SCHEMA = pa.schema(
     [
@@ -26,9 +27,6 @@ SCHEMA = pa.schema(
         ("missing", pa.string()),
         ("source", pa.string()),
     ]
-)
-GAPS = (
-    r"(?:layer|attribute|parameter)_missing[^;]*|outside_coverage|geometry_unusable|datum_unknown"
 )
 
 

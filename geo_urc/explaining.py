@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from geo_urc.changes import Way, change_needed
 from geo_urc.concerns import all_concerns, one_concern
 from geo_urc.errors import OutputError, Problem
-from geo_urc.evidence import GAPS, margin_of
+from geo_urc.evidence import margin_of
+from geo_urc.outlook import NOTHING, outlook
 from geo_urc.results import FactLine, FactSaid, LayerInfo, Results, RuleInfo, RuleSaid, SubjectSaid
 from geo_urc.text import Lang, Text
-from geo_urc.verdicts import LABELS, reason_text
-from geo_urc.wording import change_text, shown
+from geo_urc.verdicts import GAPS, LABELS, reason_text
+from geo_urc.wording import shown
 
 
 def explain(results: Results, subject_id: str, rule: str | None = None, lang: Lang = "zh") -> str:
@@ -65,13 +64,6 @@ _WORDS = {
     "changed": Text("本次改动的参数", "parameters changed in this run"),
     "missing": Text("缺少图层", "layers missing"),
     "none": Text("无数据", "no data"),
-    "eligible": Text("怎样才符合", "what it would take"),
-    "settled": Text("怎样才能判定", "what would settle it"),
-    "applicable": Text("怎样才适用", "what it would take for the rule to apply"),
-    "room": Text("余量", "what is left"),
-    "together": Text("以下 {n} 项须同时满足", "all of these {n}"),
-    "either": Text("以下 {n} 种办法任选其一", "any one of these {n} ways"),
-    "further": Text("另有 {n} 种办法", "{n} further ways"),
 }
 
 
@@ -98,7 +90,8 @@ def _said(row: pa.Table, info: LayerInfo, rule: RuleInfo, results: Results, lang
     same = [r for other in results.layers.values() for r in other.rules if r.id == rule.id]
     known = [*rule.facts, *(line for r in same for line in r.facts)]
     missing = re.search(GAPS, reasons) is not None
-    outlook, ways, further = _outlook(row, info, rule, results.run, verdict, lang)
+    values = {name: row[name][0].as_py() for name in row.column_names}
+    found = outlook(values, info, rule, results.run, lang) or NOTHING
     return RuleSaid(
         rule.id,
         rule.title.to(lang),
@@ -106,9 +99,7 @@ def _said(row: pa.Table, info: LayerInfo, rule: RuleInfo, results: Results, lang
         tuple(_reason(code, known, lang) for code in reasons.split(";") if code),
         rule.layers_missing,
         tuple(_fact(row, info, rule, line, missing, lang) for line in rule.facts),
-        outlook,
-        ways,
-        further,
+        *found,
         tuple(f"{p} = {rule.parameters[p]}" for p in rule.changed_parameters),
         rule.policy_class.to(lang) if rule.policy_class else "",
         rule.citation.to(lang),
@@ -124,7 +115,7 @@ def _explained(row: pa.Table, info: LayerInfo, rule: RuleInfo, results: Results,
     if told.layers_missing:
         lines.append(f"  {words['missing']}: {', '.join(told.layers_missing)}")
     lines += [f"  - {_fact_text(fact, words)}" for fact in told.facts]
-    lines += _outlook_text(told, words)
+    lines += _outlook_text(told)
     if told.changed:
         lines.append(f"  {words['changed']}: {', '.join(told.changed)}")
     if told.policy_class:
@@ -133,48 +124,17 @@ def _explained(row: pa.Table, info: LayerInfo, rule: RuleInfo, results: Results,
     return "\n".join(lines)
 
 
-def _outlook(
-    row: pa.Table,
-    info: LayerInfo,
-    rule: RuleInfo,
-    record: dict[str, Any],
-    verdict: str,
-    lang: Lang,
-) -> tuple[str, tuple[tuple[str, ...], ...], int]:
-    """Return what would change the verdict or how much room is left, the ways, and how many more."""
-    values = {name: row[name][0].as_py() for name in row.column_names}
-    needed = change_needed(values, info, rule, record)
-
-    def told(way: Way) -> tuple[str, ...]:
-        texts = (change_text(change, info, rule, record).to(lang) for change in way)
-        return tuple(dict.fromkeys(texts))  # what two conditions lack is given once
-
-    if needed.room:
-        return _WORDS["room"].to(lang), (told(needed.room),), 0
-    ways = tuple(dict.fromkeys(told(way) for way in needed.ways))
-    if not ways:
-        return "", (), 0
-    open_only = {c.kind for way in needed.ways for c in way} <= {"supply", "check"}
-    aim = "applicable" if verdict == "not_applicable" else "settled" if open_only else "eligible"
-    return _WORDS[aim].to(lang), ways, needed.left_out
-
-
-def _outlook_text(told: RuleSaid, words: dict[str, str]) -> list[str]:
+def _outlook_text(told: RuleSaid) -> list[str]:
     """Return the lines on what would change the verdict, or on how much room is left."""
     if not told.ways:
         return []
+    heading = f"  {told.outlook}{f' ({told.how})' if told.how else ''}:"
     if len(told.ways) == 1:
-        (way,) = told.ways
-        together = told.outlook != words["room"] and len(way) > 1
-        many = f" ({words['together'].format(n=len(way))})" if together else ""
-        return [f"  {told.outlook}{many}:", *(f"    - {text}" for text in way)]
-    either = words["either"].format(n=len(told.ways) + told.further)
-    lines = [f"  {told.outlook} ({either}):"]
+        return [heading, *(f"    - {text}" for text in told.ways[0])]
+    lines = [heading]
     for number, (first, *more) in enumerate(told.ways, 1):
         lines += [f"    {number}. {first}", *(f"       + {text}" for text in more)]
-    if told.further:
-        lines.append(f"    … {words['further'].format(n=told.further)}")
-    return lines
+    return lines + ([f"    … {told.further}"] if told.further else [])
 
 
 def _reason(code: str, known: list[FactLine], lang: Lang) -> str:

@@ -296,9 +296,13 @@ class RuleSaid:
     facts: tuple[FactSaid, ...]
     outlook: str
     """What the ways come to: what it would take, what would settle it, or the room left."""
+    how: str
+    """How the ways and their steps go together, empty where there is one step."""
     ways: tuple[tuple[str, ...], ...]
     """Ways to it, each of steps that are all needed; of the room left, one way."""
-    further: int
+    further: str
+    """That there are more ways, or nothing."""
+    left_out: int
     """Ways that are not told."""
     changed: tuple[str, ...]
     policy_class: str

@@ -16,6 +16,7 @@ from geo_urc import describe
 from geo_urc.command import Command
 from geo_urc.inputs.control import CHECKING, control_of, with_findings
 from geo_urc.inputs.table import Inputs
+from geo_urc.outputs.basemaps import Basemap
 from geo_urc.outputs.staging import RECORD, staged
 from geo_urc.policy.rulebook import Rulebook
 from geo_urc.processes import ahead
@@ -64,6 +65,8 @@ class Request:
         Which reports are written; none named writes all, but for the workbook of many subjects.
     rehearsal
         Whether what goes to the database is taken back, once it is known what it would be.
+    basemap
+        A base map from outside for the map page.
     """
 
     out: Path
@@ -78,6 +81,7 @@ class Request:
     postgis: str | None = None
     rehearsal: bool = False
     reports: Collection[str] = ()
+    basemap: Basemap | None = None
 
 
 def request_for(
@@ -109,6 +113,7 @@ def request_for(
         command.postgis,
         rehearsal,
         command.reports,
+        None if command.basemap is None else Basemap(command.basemap, command.basemap_key),
     )
 
 
@@ -170,10 +175,11 @@ def run(
         infos = {role: plan.info for role, plan in screening.plans.items()}
         results = Results(record, infos, tables, screening.context(), catalogue_of(screening))
         if "map" in request.outputs:
+            from geo_urc.outlook import outlooks
             from geo_urc.outputs.web_map import write_map
 
             progress.phase(Text("绘制地图", "Drawing the map"))
-            write_map(results, folder / "map.html", request.lang)
+            write_map(results, folder / "map.html", request.lang, request.basemap, outlooks)
         if "report" in request.outputs:
             from geo_urc.outputs.report import write_reports
 

@@ -66,6 +66,11 @@ REASONS: dict[str, Text] = {
 }
 """Reason code (the part before ``:``) → what a reader sees."""
 
+GAPS = (
+    r"(?:layer|attribute|parameter)_missing[^;]*|outside_coverage|geometry_unusable|datum_unknown"
+)
+"""Pattern of the reason codes that say that something is missing."""
+
 
 def reason_text(code: str) -> Text:
     """Return what a reader sees for one code of a reason column.

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
-from geo_urc.changes import Change
+import numpy as np
+
+from geo_urc.changes import Change, Figure
 from geo_urc.results import UNITS, FactLine, LayerInfo, RuleInfo
 from geo_urc.roles import Field, roles
 from geo_urc.text import Lang, Text
 from geo_urc.verdicts import reason_text
+
+Amounts = TypeVar("Amounts", float, np.ndarray)
 
 _WHOLE = frozenset({"storeys", "people"})
 """Units of what comes in whole numbers only."""
@@ -59,13 +62,28 @@ def at_hand(amount: float, unit: str | None) -> Text:
     return _amount(amount, unit, up=False)
 
 
-def _amount(amount: float, unit: str | None, *, up: bool) -> Text:
-    places = 0 if unit in _WHOLE else 3
-    scaled = amount * 10**places * (100 if unit == "share" else 1)
+def steps(amount: Amounts, unit: str | None, *, up: bool) -> Amounts:
+    """Return an amount, or an array of them, as whole steps: millimetres, storeys and the like."""
+    scaled = amount * _steps(unit)
     slack = 1e-6  # what floats leave behind a figure is no part of it
-    whole = math.ceil(scaled - slack) if up else math.floor(scaled + slack)
-    number = f"{max(whole, 0) / 10**places:.{places}f}"
-    number = number.rstrip("0").rstrip(".") if "." in number else number
+    whole = np.ceil(scaled - slack) if up else np.floor(scaled + slack)
+    return np.maximum(whole, 0.0)
+
+
+def written_number(whole: Amounts, unit: str | None) -> Amounts:
+    """Return steps as the number that is written before the unit; shares in percentage points."""
+    return whole / (1 if unit in _WHOLE else 1000)
+
+
+def _steps(unit: str | None) -> int:
+    return (1 if unit in _WHOLE else 1000) * (100 if unit == "share" else 1)
+
+
+def _amount(amount: float, unit: str | None, *, up: bool) -> Text:
+    if isinstance(amount, Figure):
+        number = amount.place(unit, up=up)
+    else:
+        number = f"{written_number(steps(amount, unit, up=up), unit):.3f}".rstrip("0").rstrip(".")
     if unit == "share":
         return Text(f"{number} 个百分点", f"{number} percentage points")
     sign = UNITS.get(unit or "", Text("", ""))
@@ -203,8 +221,9 @@ def _decide(change: Change, line: FactLine) -> Text:
 
 def _room(change: Change, line: FactLine) -> Text:
     """Return how far a value may still move."""
-    amount = at_hand(change.amount or 0.0, change.unit)
-    if amount == at_hand(0.0, change.unit):
+    left = change.amount or 0.0
+    amount = at_hand(left, change.unit)
+    if not steps(left, change.unit, up=False):
         return Text(f"{line.title.zh}已在限值上", f"{line.title.en}: at the limit, nothing left")
     phrase = _phrase(line, amount, more=change.more)
     zh = f"还可{phrase.zh}"

@@ -29,6 +29,7 @@ ARROW = [
     {"screening", "pricing"},
     {"record", "outputs", "evidence", "changes", "comparison", "command", "identity"},
     {"wording", "parted"},
+    {"outlook"},
     {"run", "stored", "explaining", "sweep", "conversion", "partitioning", "osm", "boundaries"},
     {"repeat", "reporting"},
     {"api"},

@@ -91,6 +91,8 @@ def demo(out: Path, lang: Lang, debug: bool) -> int:
     metavar="postgresql://…?table=SCHEMA.NAME",
     help="结果表另写入数据库 / also write the result tables to a database",
 )
+@click.option("--basemap", help="网上底图 / from outside: tianditu, tianditu-image, amap, osm")
+@click.option("--basemap-key", metavar="KEY", help="底图服务商的密钥，会写在 map.html 里 / its key")
 @options.engine
 @options.scheduler
 @options.workers
@@ -110,6 +112,8 @@ def screen(
     formats: str | None,
     reports: str | None,
     postgis: str | None,
+    basemap: str | None,
+    basemap_key: str | None,
     engine: str,
     scheduler: str | None,
     overwrite: bool,
@@ -120,9 +124,12 @@ def screen(
 ) -> int:
     """筛查宗地 / screen parcels against the rulebook."""
     from geo_urc.command import Command
+    from geo_urc.outputs.basemaps import Basemap
     from geo_urc.record import anything_set_aside
     from geo_urc.run import EXTRAS, FORMATS, OUTPUTS, REPORTS
 
+    if basemap is not None:
+        Basemap(basemap, basemap_key)  # a wrong one is told before the work, not after
     on_cluster = engine == "dask"
     asked = Command(
         parcels,
@@ -142,6 +149,8 @@ def screen(
         lang,
         postgis=postgis,
         reports=_among(reports, REPORTS, "--report") if reports is not None else (),
+        basemap=basemap,
+        basemap_key=basemap_key,
     )
     with _engine(asked, on_cluster, scheduler, workers) as (over, processes):
         inputs = _screen(asked, out, overwrite=overwrite, over=over, workers=processes)

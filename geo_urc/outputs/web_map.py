@@ -1,4 +1,7 @@
-"""The map page: one HTML file that opens from a folder, without a server or the internet."""
+"""The map page: one HTML file that opens from a folder, without a server or the internet.
+
+Where the data needs it, a folder of chunks stands beside the page (see :mod:`.map_chunks`).
+"""
 
 from __future__ import annotations
 
@@ -10,43 +13,79 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from geo_urc.outputs.basemaps import Basemap
 from geo_urc.outputs.labels import layer_order, rule_label
-from geo_urc.outputs.map_data import MOST_SINGLE, map_data
+from geo_urc.outputs.map_chunks import Beside, Chunks, Inlined
+from geo_urc.outputs.map_data import SEARCH_ROWS, OutlookOf, feature_count, map_data
 from geo_urc.results import LayerInfo, Results
 from geo_urc.text import Lang, Text
 
 if TYPE_CHECKING:
     import folium
 
+FOLDER = "map_data"
+"""What the folder beside the page is called."""
+MOST_INLINED = 20_000
+"""Features that the page holds itself; if there are more, they are in the folder."""
+
+_SCRIPTS = ("chunks", "shapes", "looks", "draw", "popup", "search", "panel", "tools", "main")
 _IDS_LISTED = 200
 
 TEXTS: dict[str, Text] = {
     "title": Text("城市更新政策适用性地图", "Urban renewal policy map"),
     "asOf": Text("政策日期", "policies as of"),
     "rulebook": Text("规则库版本", "rulebook"),
-    "software": Text("软件", "software"),
+    "panel": Text("查询与图例", "Query and legend"),
+    "skip": Text("跳到查找", "Skip to search"),
+    "fold": Text("收起/展开", "Fold/unfold"),
+    "tools": Text("工具", "Tools"),
+    "whole": Text("全图", "Whole"),
+    "measure": Text("测量", "Measure"),
+    "print": Text("打印", "Print"),
+    "link": Text("链接", "Link"),
+    "copied": Text("链接已复制，可恢复当前视图", "Link to this view copied"),
+    "copyByHand": Text("请复制地址框中的链接", "Copy the link from the box"),
+    "measureHow": Text(
+        "在地图上逐点单击（键盘：方向键移动，回车加点）；Esc 结束。",
+        "Click point by point (keyboard: arrows move, Enter adds a point); Esc ends.",
+    ),
+    "measured": Text("长度 {length}", "length {length}"),
+    "measuredArea": Text("长度 {length}，围合面积 {area}", "length {length}, area within {area}"),
+    "metre": Text("米", "m"),
+    "kilometre": Text("公里", "km"),
+    "squareMetre": Text("平方米", "m²"),
+    "hectare": Text("公顷", "ha"),
+    "centre": Text("图心（北纬, 东经）", "centre (lat, lon)"),
     "subject": Text("对象", "Subject"),
     "rule": Text("政策", "Rule"),
     "search": Text("按编号或名称查找", "Find by id or name"),
-    "noSearch": Text(
-        "汇总显示时不能按编号查找，请在 eligibility.gpkg 中查找。",
-        "No search among aggregated subjects; look in eligibility.gpkg.",
-    ),
+    "everywhere": Text("在编号和名称的任意位置查找", "Search anywhere in ids and names"),
+    "looking": Text("正在查找 {n}/{all}", "searching {n}/{all}"),
     "matches": Text("找到 {n} 个", "{n} found"),
     "firstMatches": Text("找到 {n} 个，列出前 {m} 个", "{n} found, the first {m} are listed"),
     "legend": Text("图例与筛选", "Legend and filter"),
+    "district": Text("所在区", "District"),
+    "allDistricts": Text("全部", "all"),
+    "noDistrict": Text("（不明）", "(not known)"),
+    "seen": Text("筛选后 {n} 个，共 {all} 个", "{n} of {all} pass the filter"),
+    "layers": Text("图层", "Layers"),
     "notes": Text("数据说明", "About the data"),
     "map": Text("地图", "map"),
-    "grid": Text(
-        "{n} 个对象按约 {m} 米格网汇总显示，颜色为格内数量最多的结论；"
-        "单个对象见 eligibility.gpkg。",
-        "{n} subjects are shown as counts in cells of about {m} m, coloured by the most frequent "
-        "verdict; the single subjects are in eligibility.gpkg.",
+    "keys": Text(
+        "方向键移动，加减号缩放，回车查看十字处的对象，Esc 关闭",
+        "arrows move, plus and minus zoom, Enter tells what is at the cross, Esc closes",
     ),
+    "nothingHere": Text("此处没有对象", "nothing here"),
+    "far": Text(
+        "当前比例按格网汇总：色块面积按各结论占比，大小示数量。放大后逐个显示，一个不少。",
+        "At this scale cells are shown: colours by share of verdicts, size by number. "
+        "Nearer, every subject is drawn.",
+    ),
+    "nearer": Text("放大查看单个对象", "Zoom in to single subjects"),
     "cell": Text("格内 {n} 个", "{n} in this cell"),
     "noShape": Text("图形无法使用", "no usable geometry"),
     "limit": Text("限值", "limit"),
-    "margin": Text("余量", "margin"),
+    "margin": Text("与限值之差", "margin"),
     "accuracy": Text("精度", "accuracy"),
     "source": Text("依据", "source"),
     "policyClass": Text("政策类别", "policy class"),
@@ -58,21 +97,64 @@ TEXTS: dict[str, Text] = {
     "close": Text("关闭", "Close"),
     "zoomIn": Text("放大", "Zoom in"),
     "zoomOut": Text("缩小", "Zoom out"),
+    "chunkMissing": Text(
+        "读不到数据文件 {file}。请把 map.html 与 map_data 文件夹放在同一位置，一起复制。",
+        "The data file {file} cannot be read. Keep map.html and the folder map_data together.",
+    ),
+    "unsupported": Text(
+        "此浏览器过旧或禁用了脚本，无法显示地图。请使用 Chrome 或 Edge 88、Firefox 113、Safari 16.4 及以上版本；"
+        "也可用 QGIS 打开 eligibility.gpkg。",
+        "This browser is too old or has scripts switched off. Use Chrome or Edge 88, Firefox 113, "
+        "Safari 16.4 or later; or open eligibility.gpkg in QGIS.",
+    ),
 }
 
 
-def write_map(results: Results, path: Path, lang: Lang = "zh") -> None:
-    """Write the map of a run as one HTML file that needs no network.
+def write_map(
+    results: Results,
+    path: Path,
+    lang: Lang = "zh",
+    basemap: Basemap | None = None,
+    outlook_of: OutlookOf | None = None,
+) -> None:
+    """Write the map of a run as an HTML file that needs no network.
 
-    Up to 20 000 subjects of a kind are drawn one by one, more as a grid of counts, and the
-    page says so. The same results give the same bytes.
+    More than 20 000 features go into a folder ``map_data`` beside it, in pieces that the page loads
+    as they come into view. The same results give the same bytes.
+
+    Parameters
+    ----------
+    basemap
+        A base map from outside. Without it the page asks for nothing.
+    outlook_of
+        Says what would change a verdict; without it popups do not tell.
     """
-    page = build_map(results, lang).get_root().render()
+    small = feature_count(results) <= MOST_INLINED
+    chunks = None if small else Beside(path.parent / FOLDER)
+    page = _page(results, lang, chunks, basemap, outlook_of).get_root().render()
     path.write_text(page, encoding="utf-8", newline="\n")
 
 
-def build_map(results: Results, lang: Lang = "zh") -> folium.Map:
-    """Return the map of a run as a folium map, for a notebook or further layers."""
+def build_map(
+    results: Results,
+    lang: Lang = "zh",
+    basemap: Basemap | None = None,
+    outlook_of: OutlookOf | None = None,
+) -> folium.Map:
+    """Return the map of a run as a folium map, for a notebook or further layers.
+
+    It holds all data itself, whatever its size: some hundred bytes a parcel, more with many rules.
+    """
+    return _page(results, lang, None, basemap, outlook_of)
+
+
+def _page(
+    results: Results,
+    lang: Lang,
+    beside: Chunks | None,
+    basemap: Basemap | None,
+    outlook_of: OutlookOf | None,
+) -> folium.Map:
     import folium
 
     page = folium.Map(
@@ -82,21 +164,33 @@ def build_map(results: Results, lang: Lang = "zh") -> folium.Map:
         prefer_canvas=True,
         zoom_control=False,
         attribution_control=False,
+        fade_animation=False,
         max_zoom=20,
     )
     page._id = "geo_urc"  # folium's own id is random
     _detach_from_network(page)
-    texts = {key: text.to(lang) for key, text in TEXTS.items()}
-    data = map_data(results, lang) | {"texts": texts, "lang": lang}
+    inlined = Inlined()
+    data = map_data(results, lang, beside or inlined, inlined, outlook_of) | {
+        "texts": {key: text.to(lang) for key, text in TEXTS.items()},
+        "lang": lang,
+        "folder": FOLDER,
+        "searchRows": SEARCH_ROWS,
+    }
+    scripts = [*_SCRIPTS]
+    if basemap is not None:
+        scripts.insert(-1, "basemap")
+        data["basemap"] = basemap.describe(lang)
+    code = "\n".join(_asset(f"{name}.js") for name in scripts)
     head = (
         f"<style>{_leaflet_css()}</style>\n<style>{_asset('map.css')}</style>\n"
-        f"<script>{_leaflet_js()}</script>\n<script>{_asset('map.js')}</script>\n"
+        f"<script>{_leaflet_js()}</script>\n<script>{code}</script>\n"
     )
     body = _panel(results, data, lang) + (
         f'<script type="application/json" id="urc-data">{embedded_json(data)}</script>\n'
+        f"<script>\n{inlined.script}</script>\n"
     )
     figure: Any = page.get_root()
-    figure.title = texts["title"]
+    figure.title = data["texts"]["title"]
     figure.header.add_child(_verbatim(head), name="geo_urc_head")
     figure.html.add_child(_verbatim(body), name="geo_urc_panel")
     page.add_child(_start(), name="geo_urc_start")
@@ -155,7 +249,7 @@ def _panel(results: Results, data: dict[str, Any], lang: Lang) -> str:
     from jinja2 import Environment
 
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(_asset("map_panel.html.j2"))
+    template = environment.from_string(_asset("panel.html.j2"))
     return template.render(
         texts=data["texts"], run=results.run, notes=_notes(results, lang), lang=lang
     )
@@ -181,12 +275,6 @@ def _notes(results: Results, lang: Lang) -> list[str]:
                 Text(
                     f"{info.title.zh}：没有规则，未绘出", f"{info.title.en}: no rule, not drawn"
                 ).to(lang)
-            )
-    for layer in results.context:
-        if len(layer.wkb) > MOST_SINGLE:
-            crowded = f"{layer.title.to(lang)} ({len(layer.wkb)})"
-            notes.append(
-                Text(f"背景图层过大，未绘出：{crowded}", f"Too large to draw: {crowded}").to(lang)
             )
     aside = len(results.run.get("set_aside", []))
     if aside:
@@ -224,7 +312,7 @@ def _unusable(results: Results, info: LayerInfo, lang: Lang) -> list[str]:
 
 
 def _asset(name: str) -> str:
-    return (files("geo_urc.outputs") / "assets" / name).read_text(encoding="utf-8")
+    return (files("geo_urc.outputs") / "assets" / "map" / name).read_text(encoding="utf-8")
 
 
 def _leaflet(name: str) -> Path:

@@ -208,6 +208,14 @@ def test_a_qgis_project_without_its_geopackage_is_refused(screened, city):
     assert not (city / "out").exists()
 
 
+def test_a_base_map_comes_with_its_key_or_not_at_all(screened, city):
+    status, _, err = screened("--basemap", "tianditu", "--outputs", "map")
+    assert status == 2 and "--basemap-key" in err
+    assert not (city / "out").exists()
+    assert screened("--basemap", "tianditu", "--basemap-key", "K1", "--outputs", "map")[0] == 0
+    assert "tianditu.gov.cn" in (city / "out" / "map.html").read_text("utf-8")
+
+
 def test_formats(screened, city):
     assert screened("--format", "parquet,csv", "--outputs", "gpkg")[0] == 0
     out = city / "out"

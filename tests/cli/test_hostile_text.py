@@ -256,6 +256,7 @@ def test_a_browser_runs_nothing(out, place):
             pytest.skip("no Chromium")
     from selenium import webdriver
     from selenium.webdriver.chrome.service import Service
+    from selenium.webdriver.support.ui import WebDriverWait
 
     options = webdriver.ChromeOptions()
     options.binary_location = shutil.which("chromium")
@@ -276,10 +277,20 @@ def test_a_browser_runs_nothing(out, place):
                     for words in ("img", "HYPERLINK", "{{7"):
                         box.clear()
                         box.send_keys(words)
+                        WebDriverWait(driver, 10).until(
+                            lambda d: d.execute_script(
+                                "return geoUrcApp.panel.words && document.getElementById('urc-found').innerText"
+                            )
+                        )
                         for button in driver.find_elements("css selector", "#urc-matches button")[
                             :3
                         ]:
                             driver.execute_script("arguments[0].click()", button)
+                            WebDriverWait(driver, 10).until(
+                                lambda d: d.execute_script(
+                                    "return document.querySelector('.urc-popup')"
+                                )
+                            )
             assert driver.execute_script("return window.hacked ?? null") is None
             assert (
                 driver.execute_script("return [...document.images].filter(i => i.onerror).length")

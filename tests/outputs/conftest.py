@@ -296,6 +296,44 @@ def make_results(crs: str = "EPSG:4490") -> Results:
     )
 
 
+def many_results(count: int) -> Results:
+    """Return so many small parcels in a square field, in several batches and no spatial order."""
+    import numpy as np
+
+    rng = np.random.default_rng(count)
+    place = rng.permutation(count)
+    side = int(np.ceil(count**0.5))
+    west, south = 116.2 + 0.001 * (place % side), 39.8 + 0.001 * (place // side)
+    info = parcels_info()
+    words = np.array(WORDS)[rng.integers(0, 5, count)]
+    table = pa.table(
+        {
+            "subject_id": [f"PQ{i:06d}" for i in rng.permutation(count)],
+            "名称": pa.array([None if i % 3 else f"院{i % 500}" for i in range(count)]),
+            "FID": pa.array(range(count), pa.int64()),
+            "rail_distance_m": rng.uniform(0, 3000, count),
+            "rail_nearest": pa.array(["东单"] * count),
+            "blue_share": pa.nulls(count, pa.float64()),
+            "district": pa.array(np.where(west < 116.3, "东城区", "西城区").astype(object)),
+            "t08a_verdict": pa.array(words.astype(object), pa.string()),
+            "t08a_margin": rng.uniform(-100, 100, count),
+            "t08a_accuracy": np.full(count, 1.41),
+            "t08a_reason": pa.nulls(count, pa.string()),
+            "t23_verdict": pa.array(["unknown"] * count),
+            "t23_margin": pa.nulls(count, pa.float64()),
+            "t23_accuracy": pa.nulls(count, pa.float64()),
+            "t23_reason": pa.array(["layer_missing"] * count),
+            "raw_wkb": pa.nulls(count, pa.binary()),
+            "geom": pa.array(
+                shapely.to_wkb(shapely.box(west, south, west + 0.0008, south + 0.0008)), pa.binary()
+            ),
+        }
+    )
+    batches = [table.slice(start, 17_001) for start in range(0, count, 17_001)]
+    tables = {"parcels": pa.concat_tables(batches)}
+    return Results(run=RUN, layers={"parcels": info}, tables=tables)
+
+
 @pytest.fixture
 def results() -> Results:
     return make_results()

@@ -200,7 +200,7 @@ def _below(rule: RuleSaid, t: dict[str, str], lang: Lang) -> Iterator[str]:
         yield t["change"].format(aim=rule.outlook, ways=stop.join(steps[0]))
     elif rule.ways:
         told = [f"({n}) {' + '.join(way)}" for n, way in enumerate(steps, 1)]
-        further = len(rule.ways) - len(steps) + rule.further
+        further = len(rule.ways) - len(steps) + rule.left_out
         told += [t["further"].format(n=further)] if further else []
         yield t["change"].format(aim=rule.outlook, ways=stop.join(told))
     if rule.changed:
