@@ -33,8 +33,8 @@ from geo_urc.text import Text
 CHECKING = Text("核对坐标基准", "Checking the datums")
 """What a run calls this phase."""
 
-_BATCHES = 6
-"""Runs of parcels looked at: some hundred thousand are enough."""
+_BATCHES = 3
+"""Runs of parcels looked at: some ten thousand are enough."""
 _SAME_SYSTEM_M = 10.0
 """Systems that put the coordinates this near to each other are one for this purpose."""
 _METRES_A_DEGREE = 111_195.0
