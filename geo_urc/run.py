@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -141,7 +141,7 @@ def run(
         wanted = [name for name in FORMATS if name in request.formats and "gpkg" in request.outputs]
         alone = request.postgis is None and set(request.outputs) - {*EXTRAS} == {"gpkg"}
         parted = alone and wanted == ["parquet"] and screening.inputs.parcels.order is not None
-        single = alone and wanted == ["gpkg"]
+        single = alone and len(wanted) == 1  # the rows go from the processes straight into it
         spool = None if single or parted else folder / ".spool"
         tables: dict[str, pa.Table] = {}
         if spool is not None:
@@ -162,7 +162,14 @@ def run(
         if parted:
             written |= _write_parted(folder, screening, progress)
         else:
-            written |= _write_flat_files(folder, screening, tables, wanted, progress)
+            written |= _write_flat_files(
+                folder,
+                screening,
+                [ending for ending in wanted if ending != "gpkg"],
+                partial(_retold, tables, progress)
+                if tables
+                else lambda _, role: screening.told_batches(progress, role),
+            )
         if said is not None:
             screening.inputs = with_findings(inputs, said())
         record = run_record(screening, as_of=request.as_of, written=written)
@@ -351,21 +358,24 @@ def _write_projects(folder: Path) -> None:
 def _write_flat_files(
     folder: Path,
     screening: Screening,
-    tables: Mapping[str, pa.Table],
-    wanted: Collection[str],
-    progress: Progress,
+    endings: Sequence[str],
+    batches: Callable[[str, str], Iterable[pa.RecordBatch]],
 ) -> dict[str, dict[str, int]]:
-    """Write a file for each subject and format; return file → role → rows in it."""
+    """Write a file for each subject and format; return file → role → rows in it.
+
+    Parameters
+    ----------
+    batches
+        Gives the finished rows for a file and a subject role.
+    """
     from geo_urc.outputs import flat_files
 
     writers = {"parquet": flat_files.write_parquet, "csv": flat_files.write_csv}
     written = {}
-    for ending in writers:
-        for role in tables if ending in wanted else ():
-            plan = screening.plans[role]
+    for ending in endings:
+        for role, plan in screening.plans.items():
             path = folder / f"{role}.{ending}"
-            batches = _retold(tables, progress, path.name, role)
-            rows = writers[ending](path, plan.info, plan.schema, batches)
+            rows = writers[ending](path, plan.info, plan.schema, batches(path.name, role))
             written[path.name] = {role: rows}
     return written
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from geo_urc.results import LayerInfo
 from geo_urc.safe_text import harmless
-from geo_urc.wkb import parse
+from geo_urc.wkb import parse, rings_in
 
 _GEOPARQUET = "1.1.0"
 _KINDS = (
@@ -60,7 +60,6 @@ def write_geoparquet(
     entry at the end; coordinates are x, y whatever the axis order of the system.
     """
     import pyarrow.parquet as pq
-    import shapely
     from pyproj import CRS
 
     kinds: set[str] = set()
@@ -79,13 +78,10 @@ def write_geoparquet(
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         for batch in batches:
             writer.write_batch(batch.cast(schema))
-            shapes = parse(batch.column(geometry))
-            shapes = shapes[~shapely.is_missing(shapes)]
-            codes = np.unique(shapely.get_type_id(shapes) * 2 + shapely.has_z(shapes))
-            kinds.update(_KINDS[code // 2] + " Z" * (code % 2) for code in codes)
-            west, south, east, north = shapely.total_bounds(shapes)
-            box[:2] = np.fmin(box[:2], (west, south))
-            box[2:] = np.fmax(box[2:], (east, north))
+            found, extent = _kinds_and_extent(batch.column(geometry))
+            kinds.update(found)
+            box[:2] = np.fmin(box[:2], extent[:2])
+            box[2:] = np.fmax(box[2:], extent[2:])
         column["geometry_types"] = sorted(kinds)
         extended = bool(np.isfinite(box).all())
         if extended:
@@ -93,6 +89,23 @@ def write_geoparquet(
         writer.add_key_value_metadata(geo())
     rows = int(pq.read_metadata(path).num_rows)
     return Written(rows, tuple(box.tolist()) if extended else None)
+
+
+def _kinds_and_extent(wkb: pa.Array) -> tuple[set[str], npt.NDArray[np.float64]]:
+    """Return the types of geometries and their common extent; NaN if there are none."""
+    import shapely
+
+    rings = rings_in(wkb)  # most are plain polygons, and need not be parsed
+    kinds = {"MultiPolygon" if multi else "Polygon" for multi in set(rings.multi[rings.plain])}
+    shapes = parse(wkb.filter(pa.array(~rings.plain)))
+    shapes = shapes[~shapely.is_missing(shapes)]
+    codes = np.unique(shapely.get_type_id(shapes) * 2 + shapely.has_z(shapes))
+    kinds.update(_KINDS[code // 2] + " Z" * (code % 2) for code in codes)
+    corners = np.concatenate([rings.xy, shapely.bounds(shapes).reshape(-1, 2)])
+    corners = corners[~np.isnan(corners[:, 0])]
+    if not len(corners):
+        return kinds, np.full(4, np.nan)
+    return kinds, np.concatenate([corners.min(axis=0), corners.max(axis=0)])
 
 
 def write_csv(
