@@ -186,6 +186,18 @@ def overlaid(ctx: Context, holders: Features, held: Features) -> holdings.Meetin
     return share(key, lambda: holdings.meet(holders.geometry, held.geometry, band))
 
 
+def total_held(
+    ctx: Context, layer: str, met: holdings.Meeting, overlapping: str, kept: Mask
+) -> holdings.Holding:
+    """Return what the subjects hold of a layer in total, of the pairs that are kept.
+
+    Several facts ask for the same: all features, those at a stage, those not known not to be.
+    """
+    key = ("held", layer, overlapping, kept.tobytes())
+    part = holdings.Meeting._make(column[kept] for column in met)
+    return ctx.once(key, lambda: holdings.total(part, len(ctx), overlapping=overlapping))
+
+
 def geometry_where(layer: Layer, mask: Mask) -> Geometries:
     """Return a layer's geometries with None where the mask does not hold."""
     return or_none(mask, layer.features.geometry)

@@ -20,6 +20,7 @@ from geo_urc.facts.questions.asking import (
     open_above,
     overlaid,
     question,
+    total_held,
     unplaced,
 )
 
@@ -34,7 +35,7 @@ def held(ctx: Context, *, layer: str, overlapping: str) -> Fact:
     if isinstance(found := layer_or_gap(ctx, layer), Fact):
         return Fact(found.value, missing=found.missing, parts={"area_m2": found})
     met = overlaid(ctx, ctx.features, found.features)
-    got = holdings.total(met, len(ctx), overlapping=overlapping)
+    got = total_held(ctx, layer, met, overlapping, np.ones(len(met.row), bool))
     size = ctx.area_m2
 
     def answer(value: Floats, accuracy: Floats) -> Fact:

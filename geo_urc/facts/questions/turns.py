@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import shapely
 
-from geo_urc.facts import holdings
 from geo_urc.facts.belonging import Ties
 from geo_urc.facts.fact import Bound, Fact, Mask, is_empty
 from geo_urc.facts.outlines import Floats, Ints
@@ -22,6 +21,7 @@ from geo_urc.facts.questions.asking import (
     or_none,
     overlaid,
     question,
+    total_held,
     unplaced,
 )
 from geo_urc.facts.questions.floor_uses import caps_by_code, levels_of
@@ -48,15 +48,10 @@ def stage_of(ctx: Context, *, layer: str, overlapping: str, stage: str) -> Fact:
     status = found.features.words("status")[met.feature]
     known = np.isin(status.astype(str), STAGES)
 
-    def total(kept: Mask) -> holdings.Holding:
-        part = holdings.Meeting(
-            met.row[kept], met.feature[kept], met.part[kept], met.part_m2[kept], met.sure[kept]
-        )
-        return holdings.total(part, len(ctx), overlapping=overlapping)
-
-    got = total(status == stage)
+    stages = (status == stage, (status == stage) | ~known)
+    got, all_told = (total_held(ctx, layer, met, overlapping, kept) for kept in stages)
     value = np.where(ctx.placed, got.area_m2, np.nan)
-    most = np.where(ctx.placed, total((status == stage) | ~known).area_m2, np.nan)
+    most = np.where(ctx.placed, all_told.area_m2, np.nan)
     return Fact(
         value,
         band_m(ctx, found) * got.boundary_m,
