@@ -369,7 +369,20 @@ def rule_info(
             name: plain(book.values[name]) for name in grounds_of_rule(book, rule).parameters
         },
         definition=definition(book, rule),
+        related=_related(book, rule),
     )
+
+
+def _related(book: Rulebook, rule: model.Rule) -> dict[str, Text]:
+    """Return condition → title of the rules that each related subject must meet."""
+    found: dict[str, Text] = {}
+    for each in (leaf for leaf in active_leaves(book, rule) if isinstance(leaf, model.Each)):
+        other = book.known[rule.id, each.each]
+        for leaf in active_leaves(book, other):
+            if not isinstance(leaf, model.Each):
+                title = fact_title(book, other.role, model.fact_of(leaf))
+                found[model.condition_name(leaf)] = title
+    return found
 
 
 def _reported_line(book: Rulebook, subject: str, name: str, columns: Mapping[str, str]) -> FactLine:

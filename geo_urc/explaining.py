@@ -11,9 +11,10 @@ from geo_urc.concerns import all_concerns, one_concern
 from geo_urc.errors import OutputError, Problem
 from geo_urc.evidence import margin_of
 from geo_urc.outlook import NOTHING, outlook
+from geo_urc.outputs.labels import changed_parameters, reason_words, role_titles
 from geo_urc.results import FactLine, FactSaid, LayerInfo, Results, RuleInfo, RuleSaid, SubjectSaid
 from geo_urc.text import Lang, Text
-from geo_urc.verdicts import GAPS, LABELS, reason_text
+from geo_urc.verdicts import GAPS, LABELS
 from geo_urc.wording import shown
 
 
@@ -86,9 +87,6 @@ def said(results: Results, subject_id: str, lang: Lang = "zh") -> list[SubjectSa
 def _said(row: pa.Table, info: LayerInfo, rule: RuleInfo, results: Results, lang: Lang) -> RuleSaid:
     verdict = row[info.column_of(rule.id, "verdict")][0].as_py()
     reasons = row[info.column_of(rule.id, "reason")][0].as_py() or ""
-    # a green space gives the reasons of the projects under it: their rule knows the words
-    same = [r for other in results.layers.values() for r in other.rules if r.id == rule.id]
-    known = [*rule.facts, *(line for r in same for line in r.facts)]
     missing = re.search(GAPS, reasons) is not None
     values = {name: row[name][0].as_py() for name in row.column_names}
     found = outlook(values, info, rule, results.run, lang) or NOTHING
@@ -96,11 +94,11 @@ def _said(row: pa.Table, info: LayerInfo, rule: RuleInfo, results: Results, lang
         rule.id,
         rule.title.to(lang),
         verdict,
-        tuple(_reason(code, known, lang) for code in reasons.split(";") if code),
+        tuple(reason_words(code, info, rule, lang) for code in reasons.split(";") if code),
         rule.layers_missing,
         tuple(_fact(row, info, rule, line, missing, lang) for line in rule.facts),
         *found,
-        tuple(f"{p} = {rule.parameters[p]}" for p in rule.changed_parameters),
+        tuple(changed_parameters(rule)),
         rule.policy_class.to(lang) if rule.policy_class else "",
         rule.citation.to(lang),
     )
@@ -111,9 +109,10 @@ def _explained(row: pa.Table, info: LayerInfo, rule: RuleInfo, results: Results,
     told = _said(row, info, rule, results, lang)
     lines = [f"{told.id} {told.title}: {LABELS[told.verdict].to(lang)}"]
     if told.reasons:
-        lines.append(f"  {words['why']}: {'; '.join(told.reasons)}")
+        stop = Text("；", "; ").to(lang)
+        lines.append(f"  {words['why']}: {stop.join(told.reasons)}")
     if told.layers_missing:
-        lines.append(f"  {words['missing']}: {', '.join(told.layers_missing)}")
+        lines.append(f"  {words['missing']}: {role_titles(told.layers_missing, lang, codes=True)}")
     lines += [f"  - {_fact_text(fact, words)}" for fact in told.facts]
     lines += _outlook_text(told)
     if told.changed:
@@ -135,15 +134,6 @@ def _outlook_text(told: RuleSaid) -> list[str]:
     for number, (first, *more) in enumerate(told.ways, 1):
         lines += [f"    {number}. {first}", *(f"       + {text}" for text in more)]
     return lines + ([f"    … {told.further}"] if told.further else [])
-
-
-def _reason(code: str, known: list[FactLine], lang: Lang) -> str:
-    """Return a reason in words; a condition is called what its fact is called."""
-    head, _, name = code.partition(":")
-    line = next((x for x in known if name and name in (x.condition, x.column)), None)
-    if line is None:
-        return reason_text(code).to(lang)
-    return f"{reason_text(head).to(lang)}: {line.title.to(lang)}"
 
 
 def _fact(

@@ -180,6 +180,8 @@ class RuleInfo:
     """Every parameter that can change the verdict → value; of other rules too."""
     definition: str = ""
     """Short hash of the rule and the facts behind it, but for the values of parameters."""
+    related: Mapping[str, Text] = field(default_factory=dict)
+    """Conditions of the same rule for subjects on which this one hangs → titles; for reasons."""
 
     @property
     def prefix(self) -> str:

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from geo_urc import describe
 from geo_urc.evaluation import active_leaves
+from geo_urc.outputs.labels import role_titles
 from geo_urc.policy.model import Rule, fact_of, presupposed
 from geo_urc.policy.rulebook import Rulebook
 from geo_urc.results import ASSESS, STATUSES
@@ -102,7 +103,10 @@ def summary(record: dict[str, Any], request: Request, lang: Lang) -> None:
     missing = record["layers_missing"]
     if missing:
         _say(
-            Text(f"未提供的图层：{'、'.join(missing)}", f"Layers not given: {', '.join(missing)}"),
+            Text(
+                f"未提供的图层：{role_titles(missing, 'zh', codes=True)}",
+                f"Layers not given: {role_titles(missing, 'en', codes=True)}",
+            ),
             lang,
         )
     for notice in record["notices"]:

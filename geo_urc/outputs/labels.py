@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 
 from geo_urc.results import UNITS, Column, LayerInfo, Results, RuleInfo
+from geo_urc.roles import roles
 from geo_urc.text import Lang, Text
 from geo_urc.verdicts import LABELS, reason_text
 
@@ -103,14 +105,78 @@ def column_words(info: LayerInfo, column: Column, lang: Lang) -> dict[str, str]:
     return {code: str(fact.worded(code, lang)) for code, _ in fact.words} if fact else {}
 
 
-def reason_words(code: str, rule: RuleInfo, lang: Lang) -> str:
-    """Return one reason code in words, with the condition's title where it names one."""
+_SHAPES = {
+    "footprint": Text("面图形", "a polygon"),
+    "extent": Text("范围面", "a polygon of its extent"),
+    "levels": Text("高程", "levels"),
+}
+"""What may be missing and is no field of the catalogue."""
+
+
+def reason_titles(info: LayerInfo, rule: RuleInfo) -> dict[str, Text]:
+    """Return what stands behind the colon of the rule's reason codes → what a reader sees.
+
+    Conditions are called what their facts are called, fields what the catalogue of layers calls
+    them: the subject's own before those of the layers that the rule looks at.
+    """
+    found = dict(_SHAPES)
+    for role in (*reversed(rule.layers), info.role):
+        if role in roles():
+            found |= {field.name: field.title for field in roles()[role].fields.values()}
+    found |= {fact.column: fact.title for fact in rule.facts}
+    found |= rule.related
+    return found | {fact.condition: fact.title for fact in rule.facts if fact.condition}
+
+
+def reason_words(code: str, info: LayerInfo, rule: RuleInfo, lang: Lang) -> str:
+    """Return one reason code in words, with the title of the condition or field that it names.
+
+    Examples
+    --------
+    >>> info = LayerInfo("parcels", Text("", ""), "Polygon", "", (), ())
+    >>> rule = RuleInfo("R", "R", *[Text("", "")] * 4, "spatial", {}, (), None, (), (), ())
+    >>> reason_words("attribute_missing:swap_parcel_id", info, rule, "zh")
+    '缺少属性：置换地块编号'
+    """
     head, _, detail = code.partition(":")
-    titles = {fact.condition: fact.title for fact in rule.facts if fact.condition}
-    if detail in titles:
-        label = reason_text(head)
-        return Text(f"{label.zh}：{titles[detail].zh}", f"{label.en}: {titles[detail].en}").to(lang)
-    return reason_text(code).to(lang)
+    title = reason_titles(info, rule).get(detail)
+    if title is None:
+        return reason_text(code).to(lang)
+    label = reason_text(head)
+    return Text(f"{label.zh}：{title.zh}", f"{label.en}: {title.en}").to(lang)
+
+
+def role_titles(roles_named: Iterable[str], lang: Lang, *, codes: bool = False) -> str:
+    """Return layer roles by their titles; with ``codes`` also as they are written in LAYERS.toml.
+
+    Examples
+    --------
+    >>> role_titles(["hubs", "roads"], "zh"), role_titles(["hubs"], "en", codes=True)
+    ('交通枢纽、道路', 'Transport hubs (hubs)')
+    """
+    told = []
+    for role in roles_named:
+        title = roles()[role].title.to(lang) if role in roles() else role
+        code = Text(f"（{role}）", f" ({role})").to(lang)
+        told.append(f"{title}{code}" if codes and title != role else title)
+    return Text("、", ", ").to(lang).join(told)
+
+
+def place_text(where: str, lang: Lang) -> str:
+    """Return where a notice is from, ``ROLE (FILE)``, with the layer's title; else as it stands.
+
+    Examples
+    --------
+    >>> place_text("parcels (parcels.shp)", "zh"), place_text("parcels.shp", "zh")
+    ('宗地 (parcels.shp)', 'parcels.shp')
+    """
+    role, bracket, file = where.partition(" (")
+    return f"{role_titles([role], lang)}{bracket}{file}"
+
+
+def operation_text(operation: str, lang: Lang) -> str:
+    """Return a coordinate operation as a reader sees it: PROJ's own names stay."""
+    return Text("无需转换", operation).to(lang) if operation == "no operation" else operation
 
 
 def name_column(results: Results, role: str) -> str | None:
@@ -135,8 +201,15 @@ def layer_order(results: Results) -> list[LayerInfo]:
 
 def changed_parameters(rule: RuleInfo) -> list[str]:
     """Return ``name = value`` for every parameter of the rule that differs from the rulebook."""
-    return [f"{name} = {_value(rule.parameters.get(name))}" for name in rule.changed_parameters]
+    return [f"{name} = {value_text(rule.parameters.get(name))}" for name in rule.changed_parameters]
 
 
-def _value(value: object) -> str:
+def value_text(value: object) -> str:
+    """Return a parameter's value as ``--set`` and rule files take it.
+
+    Examples
+    --------
+    >>> value_text(["仓储"]), value_text(0.5), value_text("walking")
+    ('["仓储"]', '0.5', 'walking')
+    """
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

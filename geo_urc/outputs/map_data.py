@@ -21,6 +21,7 @@ from geo_urc.outputs.labels import (
     layer_order,
     name_column,
     reason_words,
+    role_titles,
     rule_label,
     unit_text,
 )
@@ -301,7 +302,8 @@ def _facts(
             if column in tile.schema.names
         },
         "reasons": [
-            _reasons(tile[info.column_of(rule.id, "reason")], rule, lang) for rule in info.rules
+            _reasons(tile[info.column_of(rule.id, "reason")], info, rule, lang)
+            for rule in info.rules
         ],
     }
 
@@ -316,7 +318,7 @@ def _rule(info: LayerInfo, rule: RuleInfo, counts: Ints, lang: Lang) -> dict[str
         "citation": rule.citation.to(lang),
         "policyClass": rule.policy_class.to(lang) if rule.policy_class else "",
         "changed": changed_parameters(rule),
-        "layersMissing": list(rule.layers_missing),
+        "layersMissing": [role_titles([role], lang) for role in rule.layers_missing],
         "counts": counts.reshape(-1, _WORDS).tolist(),
         "radius": _radius(rule),
         "headline": rule.headline,
@@ -396,13 +398,15 @@ def _worded(form: dict[str, Any], fact: FactLine | None, lang: Lang) -> dict[str
     return form | {key: [fact.worded(value, lang) for value in form[key]]}
 
 
-def _reasons(column: pa.ChunkedArray, rule: RuleInfo, lang: Lang) -> dict[str, Any]:
+def _reasons(
+    column: pa.ChunkedArray, info: LayerInfo, rule: RuleInfo, lang: Lang
+) -> dict[str, Any]:
     """Return a reason column as :func:`coded`: sentences, and whether something is missing."""
     form = coded(pc.fill_null(column.cast(pa.string()), ""))
     key = next(iter(form))
     worded = [
         {
-            "said": [reason_words(code, rule, lang) for code in codes.split(";") if code],
+            "said": [reason_words(code, info, rule, lang) for code in codes.split(";") if code],
             "missing": re.search(GAPS, codes) is not None,
         }
         for codes in (form[key] if key != "k" else [form[key]])

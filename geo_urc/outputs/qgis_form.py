@@ -6,7 +6,7 @@ import html
 from collections.abc import Iterator
 from xml.etree.ElementTree import Element, SubElement
 
-from geo_urc.outputs.labels import column_title, column_words, rule_label
+from geo_urc.outputs.labels import column_title, column_words, role_titles, rule_label
 from geo_urc.outputs.palette import LOOKS
 from geo_urc.outputs.qgis_expressions import field, literal
 from geo_urc.outputs.qgis_xml import option
@@ -131,7 +131,7 @@ def _basis(rule: RuleInfo, lang: Lang) -> Iterator[str]:
     if asked:
         yield paragraph(_ASKED.to(lang), "；".join(asked))
     if rule.layers_missing:
-        yield paragraph(_MISSING.to(lang), "、".join(rule.layers_missing))
+        yield paragraph(_MISSING.to(lang), role_titles(rule.layers_missing, lang))
     yield paragraph(_SOURCE.to(lang), rule.citation.to(lang))
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from geo_urc.outputs import qgis_expressions as ex
-from geo_urc.outputs.labels import column_words, rule_label, unit_text
+from geo_urc.outputs.labels import column_words, reason_titles, rule_label, unit_text
 from geo_urc.outputs.palette import LOOKS
 from geo_urc.outputs.qgis_form import add_columns, add_form
 from geo_urc.outputs.qgis_symbols import Shape, background_symbol, shape_of, verdict_symbol
@@ -230,7 +230,7 @@ def _verdict(info: LayerInfo, rule: RuleInfo, lang: Lang) -> Iterator[str]:
         yield f"<tr><td>{_MARGIN.to(lang)}</td><td><b>{shown}</b></td><td>± {around}</td></tr>"
     yield "</table>"
     heads = {code: label.to(lang) for code, label in REASONS.items()}
-    details = {f.condition: f.title.to(lang) for f in rule.facts if f.condition}
+    details = {name: title.to(lang) for name, title in reason_titles(info, rule).items()}
     why = ex.reasons(ex.field(info.column_of(rule.id, "reason")), heads, details, colon)
     said = ex.html_of(f"nullif({why}, '')")
     yield f"<div>{_REASON.to(lang)}{colon}{said}</div>"

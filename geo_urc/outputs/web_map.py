@@ -14,7 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geo_urc.outputs.basemaps import Basemap
-from geo_urc.outputs.labels import layer_order, rule_label
+from geo_urc.outputs.labels import (
+    changed_parameters,
+    layer_order,
+    place_text,
+    role_titles,
+    rule_label,
+)
 from geo_urc.outputs.map_chunks import Beside, Chunks, Inlined
 from geo_urc.outputs.map_data import SEARCH_ROWS, OutlookOf, feature_count, map_data
 from geo_urc.results import LayerInfo, Results
@@ -257,14 +263,16 @@ def _panel(results: Results, data: dict[str, Any], lang: Lang) -> str:
 
 def _notes(results: Results, lang: Lang) -> list[str]:
     """Return what a reader must know about the data, one sentence each."""
+    colon = Text("：", ": ").to(lang)
     notes = [
-        f"{notice.get('where', '')}：{notice.get(f'text_{lang}', '')}"
+        f"{place_text(notice.get('where', ''), lang)}{colon}{notice.get(f'text_{lang}', '')}"
         + (f" ×{notice['count']}" if notice.get("count", 1) != 1 else "")
         for notice in results.run.get("notices", [])
     ]
     notes += [
         Text(
-            f"缺少图层 {layer}：{', '.join(rules)}", f"Layer {layer} not given: {', '.join(rules)}"
+            f"缺少图层“{role_titles([layer], 'zh')}”：{'、'.join(rules)}",
+            f"Layer not given: {role_titles([layer], 'en')}: {', '.join(rules)}",
         ).to(lang)
         for layer, rules in results.run.get("layers_missing", {}).items()
     ]
@@ -285,7 +293,7 @@ def _notes(results: Results, lang: Lang) -> list[str]:
             ).to(lang)
         )
     changed = [
-        f"{rule_label(rule, lang)}：{', '.join(rule.changed_parameters)}"
+        f"{rule_label(rule, lang)}{colon}{', '.join(changed_parameters(rule))}"
         for info in layer_order(results)
         for rule in info.rules
         if rule.changed_parameters

@@ -1,16 +1,18 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html import unescape
 
 import pyarrow as pa
 import pytest
 
+from geo_urc.outputs.labels import reason_words
 from geo_urc.outputs.report import write_report
 from geo_urc.outputs.report.counting import district_counts, open_reasons, verdict_counts
 from geo_urc.results import CatalogueEntry
 from geo_urc.text import Text
-from tests.outputs.conftest import CITATION, HOSTILE, RUN
+from tests.outputs.conftest import CITATION, HOSTILE, RUN, make_results
 
 
 def column(*values) -> pa.ChunkedArray:
@@ -77,7 +79,7 @@ def test_the_page_says_what_an_official_asks(page):
         "EPSG:4490 (cgcs2000, 假定)",
         "不是面图形",
         "北京市城市更新激励政策工具箱 第8条",
-        "在 LAYERS.toml 中提供该图层：blue_lines",
+        "在 LAYERS.toml 中提供该图层：蓝线（blue_lines）",
     ):
         assert said in text
     assert "T20.max_share" not in text
@@ -165,7 +167,7 @@ def test_the_catalogue_says_what_became_of_each(with_catalogue, tmp_path):
     assert "All measures and clauses, and this run (6)" in text
     assert "T08a Relief pilot 市税务局 spatial evaluated parcels: eligible 6 · review 5" in text
     assert "T23 Relief pilot 市税务局 spatial evaluated" in text
-    assert "Layers not given: blue_lines" in text
+    assert "Layers not given: Blue lines" in text
     assert "parcels: Concerned 3 · Left open 2" in text
     assert "T72 Relief pilot 市税务局 procedural addressed to authorities only" in text
     assert "procedural not in force on the day" in text
@@ -176,3 +178,22 @@ def test_the_catalogue_says_what_became_of_each(with_catalogue, tmp_path):
 def test_without_a_catalogue_nothing_is_said_of_it(page):
     assert "<details" not in page
     assert "程序性措施" not in page
+
+
+def test_codes_are_told_in_the_words_of_the_catalogue():
+    """Fields of the subject and of layers, conditions of related subjects; what is unknown stays."""
+    results = make_results()
+    info = results.layers["parcels"]
+    rule = replace(
+        info.rules[0], layers=("ancient_trees",), related={"soil": Text("覆土厚度", "Soil cover")}
+    )
+
+    def words(code: str) -> str:
+        return reason_words(code, info, rule, "zh")
+
+    assert words("attribute_missing:swap_parcel_id") == "缺少属性：置换地块编号"
+    assert words("attribute_missing:protection_m") == "缺少属性：保护距离"
+    assert words("attribute_missing:footprint") == "缺少属性：面图形"
+    assert words("not_met:soil") == "未满足条件：覆土厚度"
+    assert words("not_met:P0") == "未满足条件：P0"
+    assert words("layer_missing") == "缺少所需图层"

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import docx
@@ -245,6 +246,49 @@ def test_an_office_replaces_the_template(results, tmp_path):
     made = docx.Document(str(tmp_path / "r.docx"))
     assert "责任人" in made.sections[0].header.paragraphs[0].text
     assert "URC Table" in {style.name for style in made.styles}
+
+
+def test_a_yes_in_the_workbook_is_a_word_and_the_users_columns_stay(results, tmp_path):
+    info = results.layers["parcels"]
+    columns = tuple(
+        replace(c, unit="yes_no") if c.name in ("rail_nearest", "名称") else c for c in info.columns
+    )
+    results.layers["parcels"] = replace(info, columns=columns)
+    table = results.tables["parcels"]
+    for name in ("rail_nearest", "名称"):
+        place = table.column_names.index(name)
+        table = table.set_column(place, name, pa.array(["yes", "no"] * (COUNT // 2)))
+    results.tables["parcels"] = table
+    write_report(results, tmp_path / "r.xlsx")
+    heads, first, second, *_ = cells(tmp_path / "r.xlsx", "宗地")
+    place, own = heads.index("最近车站"), heads.index("名称")
+    assert [first[place], second[place]] == ["是", "否"]
+    assert [first[own], second[own]] == ["yes", "no"]
+
+
+def test_an_empty_line_is_between_tables_and_not_before_a_new_page(results, tmp_path):
+    """After a table that fills its page it would have a page of its own, with nothing on it."""
+    write_report(results, tmp_path / "r.docx")
+    elements = [*docx.Document(str(tmp_path / "r.docx")).element.body]
+    tags = [element.tag.partition("}")[2] for element in elements]
+    assert "tbl" in tags and ("tbl", "tbl") not in pairwise(tags)
+    starts = [
+        i for i, e in enumerate(elements) if e.find(f".//{qn('w:pageBreakBefore')}") is not None
+    ]
+    assert starts
+    for place in starts:
+        before = elements[place - 1]
+        assert tags[place - 1] == "tbl" or "".join(before.itertext()).strip()
+
+
+def test_a_table_in_a_cell_of_a_template_is_followed_by_a_line(results, tmp_path):
+    """Word calls a file damaged in which a table ends a cell."""
+    own = docx.Document()
+    own.add_table(1, 1).cell(0, 0).paragraphs[0].text = "{{inputs}}"
+    own.save(str(tmp_path / "own.docx"))
+    write_report(results, tmp_path / "r.docx", template=tmp_path / "own.docx")
+    cell = docx.Document(str(tmp_path / "r.docx")).element.body.find(f".//{qn('w:tc')}")
+    assert cell[-1].tag == qn("w:p") and cell[-2].tag == qn("w:tbl")
 
 
 def test_the_built_in_template_is_the_start_of_an_own_one(results, tmp_path):

@@ -112,7 +112,7 @@ def test_same_results_give_the_same_bytes(tmp_path):
 
 def test_the_panel_names_what_is_not_drawn(page):
     assert "宗地：1 个图形无法使用，未绘出：110101-0017" in page
-    assert "缺少图层 blue_lines：T23" in page
+    assert "缺少图层“蓝线”：T23" in page
     assert "假定图层在全市完整" in page
 
 

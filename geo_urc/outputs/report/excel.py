@@ -15,13 +15,21 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from geo_urc.outputs.labels import column_title, name_column, reason_words, unit_text
+from geo_urc.outputs.labels import (
+    column_title,
+    column_words,
+    name_column,
+    operation_text,
+    reason_words,
+    role_titles,
+    unit_text,
+)
 from geo_urc.outputs.palette import LOOKS
 from geo_urc.outputs.report.counting import OPEN
 from geo_urc.outputs.report.model import Document
 from geo_urc.outputs.report.summary import DISTRICT, LayerFigures, supply_advice
 from geo_urc.outputs.report.texts import MEANINGS, TEXTS
-from geo_urc.results import ASSESS, STATUSES, Column, FactLine, LayerInfo, Results, RuleInfo
+from geo_urc.results import ASSESS, STATUSES, Column, LayerInfo, Results, RuleInfo
 from geo_urc.safe_text import fitting_cell
 from geo_urc.text import Lang, Text
 from geo_urc.verdicts import LABELS
@@ -274,7 +282,7 @@ class _Workbook:
             for figures in layer.rules:
                 rule = figures.rule
                 kind = rule.policy_class.to(self.lang) if rule.policy_class else None
-                missing = ", ".join(rule.layers_missing)
+                missing = role_titles(rule.layers_missing, self.lang)
                 title = rule.title.to(self.lang)
                 yield layer.title, rule.id, title, *figures.counts, layer.total, missing, kind
 
@@ -308,7 +316,7 @@ class _Workbook:
                 for line in figures.open:
                     yield (
                         layer.title, rule.id, rule.title.to(self.lang), self.labels[line.verdict],
-                        reason_words(line.code, rule, self.lang), line.number, layer.total,
+                        reason_words(line.code, layer.info, rule, self.lang), line.number, layer.total,
                         supply_advice(line.code, rule, self.lang), line.code,
                     )  # fmt: skip
 
@@ -367,8 +375,8 @@ class _Workbook:
         for s in [*run.get("inputs", []), *run.get("rasters", [])]:
             assumed = f", {self.t['assumed']}" if s.get("datum_assumed") else ""
             yield (
-                s["role"], s["path"], s.get("records_in"), s.get("records_used"),
-                s.get("records_set_aside"), f"{s['crs']} ({s['datum']}{assumed})", s["operation"],
+                role_titles([s["role"]], self.lang, codes=True), s["path"], s.get("records_in"), s.get("records_used"),
+                s.get("records_set_aside"), f"{s['crs']} ({s['datum']}{assumed})", operation_text(s["operation"], self.lang),
                 s["operation_accuracy_m"], "; ".join(f"{f}: {h}" for f, h in s["sha256"].items()),
             )  # fmt: skip
 
@@ -383,7 +391,8 @@ class _Workbook:
 
     def _aside_rows(self) -> Iterator[Sequence[Any]]:
         for record in self.results.run["set_aside"]:
-            yield record["role"], record["file"], record["record"], record[f"reason_{self.lang}"]
+            role = role_titles([record["role"]], self.lang, codes=True)
+            yield role, record["file"], record["record"], record[f"reason_{self.lang}"]
 
     def _column_heads(self) -> tuple[_Head, ...]:
         t = self.t
@@ -445,21 +454,22 @@ class _Workbook:
 
             def reason(row: int, place: int, value: str) -> None:
                 if value not in told:
-                    told[value] = fitting_cell(self._reasons(value, rule))
+                    told[value] = fitting_cell(self._reasons(value, info, rule))
                 if value:
                     sheet.write_string(row, place, told[value])
 
             return reason
-        line = _worded_line(info, column)
+        # the user's own columns stay as they are, whatever theirs are called
+        words = {} if column.origin == "user" else column_words(info, column, self.lang)
         style = self._format(_number(column))
 
         def plain(row: int, place: int, value: Any) -> None:
-            self._put(sheet, row, place, line.worded(value, self.lang) if line else value, style)
+            self._put(sheet, row, place, words.get(value, value) if words else value, style)
 
         return plain
 
-    def _reasons(self, codes: str, rule: RuleInfo) -> str:
-        words = (reason_words(code, rule, self.lang) for code in codes.split(";") if code)
+    def _reasons(self, codes: str, info: LayerInfo, rule: RuleInfo) -> str:
+        words = (reason_words(code, info, rule, self.lang) for code in codes.split(";") if code)
         return Text("；", "; ").to(self.lang).join(words)
 
     def _open_rows(self, sheet: Any, layer: LayerFigures) -> None:
@@ -500,7 +510,7 @@ class _Workbook:
                 of.tolist(), zip(*same, strict=True), *parts, strict=True
             ):
                 if (rule, codes) not in told:
-                    told[rule, codes] = self._reason_and_advice(codes or "", rules[rule])
+                    told[rule, codes] = self._reason_and_advice(codes or "", info, rules[rule])
                 for place, text in zip(places, called, strict=True):
                     if text is not None:
                         write(row, place, fitting_cell(str(text)))
@@ -516,10 +526,10 @@ class _Workbook:
                 row += 1
         sheet.autofilter(first - 1, 0, max(row - 1, first - 1), len(heads) - 1)
 
-    def _reason_and_advice(self, codes: str, rule: RuleInfo) -> tuple[str, str]:
+    def _reason_and_advice(self, codes: str, info: LayerInfo, rule: RuleInfo) -> tuple[str, str]:
         advice = (supply_advice(code, rule, self.lang) for code in codes.split(";") if code)
         supply = Text("；", "; ").to(self.lang).join(dict.fromkeys(filter(None, advice)))
-        return fitting_cell(self._reasons(codes, rule)), fitting_cell(supply)
+        return fitting_cell(self._reasons(codes, info, rule)), fitting_cell(supply)
 
 
 def _unit_of(info: LayerInfo, name: str) -> str | None:
@@ -564,12 +574,6 @@ def _shown(info: LayerInfo) -> list[Column]:
 
 def _number(column: Column) -> str:
     return _FORMATS.get(column.unit or "", "")
-
-
-def _worded_line(info: LayerInfo, column: Column) -> FactLine | None:
-    """Return the fact whose vocabulary a column's codes are of."""
-    lines = (line for rule in info.rules for line in rule.facts if line.words)
-    return next((line for line in lines if line.column == column.name), None)
 
 
 def _is_exact(value: float | Decimal) -> bool:

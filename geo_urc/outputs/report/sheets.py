@@ -8,7 +8,7 @@ from functools import partial
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from geo_urc.outputs.labels import column_title, name_column
+from geo_urc.outputs.labels import column_title, name_column, role_titles
 from geo_urc.outputs.report.model import (
     Block,
     Cell,
@@ -194,7 +194,7 @@ def _below(rule: RuleSaid, t: dict[str, str], lang: Lang) -> Iterator[str]:
     """Yield what stands below a rule's facts: reasons, what would change it, and the source."""
     stop, comma = Text("；", "; ").to(lang), Text("、", ", ").to(lang)
     if rule.layers_missing:
-        yield t["missing"].format(text=comma.join(rule.layers_missing))
+        yield t["missing"].format(text=role_titles(rule.layers_missing, lang))
     steps = [*map(partial(_steps, t=t), rule.ways[:MOST_WAYS])]
     if len(rule.ways) == 1:
         yield t["change"].format(aim=rule.outlook, ways=stop.join(steps[0]))

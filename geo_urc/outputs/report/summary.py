@@ -12,9 +12,13 @@ from geo_urc.concerns import reason
 from geo_urc.outputs.labels import (
     changed_parameters,
     layer_order,
+    operation_text,
+    place_text,
     reason_words,
+    role_titles,
     rule_label,
     unit_text,
+    value_text,
 )
 from geo_urc.outputs.palette import LOOKS
 from geo_urc.outputs.report import charts
@@ -110,7 +114,9 @@ def supply_advice(code: str, rule: RuleInfo, lang: Lang) -> str:
     head, _, detail = code.partition(":")
     advice = SUPPLY.get(head, Text("", "")).to(lang)
     if head == "layer_missing" and not detail and rule.layers_missing:
-        return f"{advice}：{', '.join(rule.layers_missing)}"
+        return (
+            advice + Text("：", ": ").to(lang) + role_titles(rule.layers_missing, lang, codes=True)
+        )
     return advice
 
 
@@ -213,7 +219,10 @@ def _method(results: Results, t: dict[str, str], lang: Lang) -> Iterator[Block]:
     yield Table(_heads((t["verdict"], 1.4), (t["meaning"], 6)), rows)
     yield Heading(t["parameters"])
     changed = tuple(
-        _text(name, p.get("value"), unit_text(p.get("unit"), lang))
+        (
+            Cell(name, tuple(filter(None, (p.get(f"title_{lang}"),)))),
+            *_text(value_text(p.get("value")), unit_text(p.get("unit"), lang)),
+        )
         for name, p in results.run.get("parameters", {}).items()
         if p.get("changed")
     )
@@ -234,9 +243,10 @@ def _notices(run: dict[str, Any], lang: Lang) -> Iterator[tuple[Cell, ...]]:
     for (kind, text), notices in alike.items():
         named = KINDS[kind].to(lang) if kind in KINDS else kind
         places = list(dict.fromkeys(n.get("where", "") for n in notices))
-        if len(places) > 1:
-            places = list(dict.fromkeys(place.partition(" (")[0] for place in places))
-        where = ", ".join(places)  # ids and files: a line breaks after a space only
+        if len(places) > 1:  # of several the layers without their files
+            where = role_titles(dict.fromkeys(p.partition(" (")[0] for p in places), lang)
+        else:
+            where = place_text(places[0], lang)
         yield _text(named, text, where, sum(n.get("count", 1) for n in notices))
 
 
@@ -251,7 +261,7 @@ def _results(
         yield charts.bars(layer.title, counted, lang, legend=place == 0)
         rows = tuple(
             (
-                Cell(rule.label, warnings=_lacking(rule.rule, t)),
+                Cell(rule.label, warnings=_lacking(rule.rule, t, lang)),
                 *_text(*rule.counts, layer.total),
             )
             for rule in layer.rules
@@ -259,9 +269,11 @@ def _results(
         yield Table(_counted(t["rule"], 5, t, lang), rows)
 
 
-def _lacking(rule: RuleInfo, t: dict[str, str]) -> tuple[str, ...]:
+def _lacking(rule: RuleInfo, t: dict[str, str], lang: Lang) -> tuple[str, ...]:
+    if not rule.layers_missing:
+        return ()
     return (
-        (f"{t['layersMissing']}: {', '.join(rule.layers_missing)}",) if rule.layers_missing else ()
+        t["layersMissing"] + Text("：", ": ").to(lang) + role_titles(rule.layers_missing, lang),
     )
 
 
@@ -307,7 +319,7 @@ def _open(layers: list[LayerFigures], t: dict[str, str], lang: Lang) -> Iterator
                     (
                         Cell("", verdict=line.verdict),
                         *_text(
-                            reason_words(line.code, rule.rule, lang),
+                            reason_words(line.code, layer.info, rule.rule, lang),
                             line.number,
                             supply_advice(line.code, rule.rule, lang),
                             _first(line, layer.total, t, lang),
@@ -376,12 +388,18 @@ def _resting(rules: list[dict[str, Any]], t: dict[str, str], lang: Lang) -> Tabl
     return Table(_heads((t["rule"], 5), (t["from"], 1.5), (t["until"], 1.5)), rows)
 
 
+def _role(role: str, lang: Lang) -> Cell:
+    """Return a layer by its title, and below it the name that LAYERS.toml has for it."""
+    title = role_titles([role], lang)
+    return Cell(title, (role,) if title != role else ())
+
+
 def _inputs(run: dict[str, Any], t: dict[str, str], lang: Lang) -> Iterator[Block]:
     files, rasters = run.get("inputs", []), run.get("rasters", [])
     yield Heading(t["inputs"])
     rows = [
         (
-            Cell(s["role"]),
+            _role(s["role"], lang),
             Cell(s["path"], tuple(f"{file}: {digest}" for file, digest in s["sha256"].items())),
             *_text(
                 f"{s['records_in']} / {s['records_used']} / {s['records_set_aside']}",
@@ -392,7 +410,7 @@ def _inputs(run: dict[str, Any], t: dict[str, str], lang: Lang) -> Iterator[Bloc
     ]
     rows += [
         (
-            Cell(s["role"]),
+            _role(s["role"], lang),
             Cell(s["path"], tuple(f"{file}: {digest}" for file, digest in s["sha256"].items())),
             *_text(f"{s['columns']} × {s['rows']} {t['cells']}", "–"),
         )
@@ -406,9 +424,9 @@ def _inputs(run: dict[str, Any], t: dict[str, str], lang: Lang) -> Iterator[Bloc
     yield Heading(t["operations"])
     moves = tuple(
         _text(
-            s["role"],
+            role_titles([s["role"]], lang),
             f"{s['crs']} ({s['datum']}{', ' + t['assumed'] if s.get('datum_assumed') else ''})",
-            s["operation"],
+            operation_text(s["operation"], lang),
             "–" if s["operation_accuracy_m"] is None else s["operation_accuracy_m"],
         )
         for s in [*files, *rasters]
@@ -422,7 +440,7 @@ def _inputs(run: dict[str, Any], t: dict[str, str], lang: Lang) -> Iterator[Bloc
     if len(aside) > RECORDS_LISTED:
         yield Paragraph(t["asideMore"].format(n=len(aside), listed=RECORDS_LISTED), note=True)
     listed = tuple(
-        _text(a["role"], a["file"], a["record"], a[f"reason_{lang}"])
+        _text(role_titles([a["role"]], lang), a["file"], a["record"], a[f"reason_{lang}"])
         for a in aside[:RECORDS_LISTED]
     )
     heads = _heads((t["role"], 2), (t["file"], 3), (t["record"], 1, "number"), (t["reason"], 5))
@@ -475,7 +493,7 @@ def _status(results: Results, entry: CatalogueEntry, lang: Lang) -> Cell:
             lines.append(f"{title}{colon}{' · '.join(told) or '0'}")
             rule = next((r for r in info.rules if r.id == entry.id), None)
             if rule and rule.layers_missing:
-                missing = ", ".join(rule.layers_missing)
+                missing = role_titles(rule.layers_missing, lang)
                 lines.append(f"{TEXTS['layersMissing'].to(lang)}{colon}{missing}")
         counted = results.run.get("concerns", {}).get(role, {}).get(entry.id)
         if counted:

@@ -195,6 +195,11 @@ def _put_blocks(
         for place, section in enumerate(sections):
             for element in writer.section(section, first=place == 0):
                 paragraph.addprevious(element)
+        before, after = paragraph.getprevious(), paragraph.getnext()
+        table = before is not None and before.tag.endswith("}tbl")
+        if table and (after is None or after.tag != paragraph.tag):
+            # Nothing but a paragraph may end a cell, or keep two tables apart.
+            paragraph.addprevious(_parsed(writer.gap()))
         paragraph.getparent().remove(paragraph)
 
 
@@ -210,7 +215,10 @@ class _Writer:
     def section(self, section: Section, *, first: bool) -> Iterator[Any]:
         page = "<w:pageBreakBefore/>" if section.new_page and not first else ""
         yield _parsed(self._paragraph("Heading 1", section.title, page))
-        for block in section.blocks:
+        for place, block in enumerate(section.blocks):
+            if place and isinstance(section.blocks[place - 1], Table):
+                # Not after the last: the line may fall on a page of its own, which stays empty.
+                yield _parsed(self.gap())
             yield from self.block(block)
 
     def cover(self, document: Document) -> Iterator[Any]:
@@ -238,7 +246,10 @@ class _Writer:
                 yield _parsed(self._signature(labels))
             case Table():
                 yield _parsed(self._table(block))
-                yield _parsed(self._paragraph(styles.SMALL, ""))
+
+    def gap(self) -> str:
+        """Return an empty line as it stands between two blocks."""
+        return self._paragraph(styles.SMALL, "")
 
     def _paragraph(self, style: str, text: str, more: str = "") -> str:
         return (
