@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import shapely
 
 from geo_urc import evidence, explaining, pricing
-from geo_urc.errors import OutputError, Problem
+from geo_urc.errors import OutputError, Problem, RulebookError
 from geo_urc.inputs import load_settings, read_inputs
-from geo_urc.policy import load_rulebook
+from geo_urc.policy import Rulebook, load_rulebook
 from geo_urc.progress import SILENT, Progress
 from geo_urc.record import catalogue_of, run_record
 from geo_urc.run import VOLUMES, database_sheets, volumes_of, write_geopackage
@@ -33,7 +33,7 @@ def screen(
     rules: Iterable[str | Path] = (),
     parameters: Mapping[str, Any] | None = None,
     only: Iterable[str] | None = None,
-    as_of: dt.date | None = None,
+    as_of: dt.date | str | None = None,
     crs: str = "EPSG:4548",
     strict: bool = False,
     lang: Lang = "zh",
@@ -55,7 +55,7 @@ def screen(
     only
         Rules or measures to evaluate; all by default.
     as_of
-        Date that the verdicts speak for. By default the day on which the rulebook was
+        Date that the verdicts speak for, or its text such as ``2026-11-30``. By default the day on which the rulebook was
         last checked against the documents, so that the same call gives the same result.
     crs
         Evaluation system, in metres.
@@ -83,7 +83,7 @@ def screen(
     [[400.0, 'eligible']]
     """
     book = load_rulebook([Path(path) for path in rules])
-    date = as_of or max(measure.checked_on for measure in book.measures.values())
+    date = _day(as_of, book)
     inputs = read_inputs(
         parcels, layers=layers, evaluation_crs=crs, strict=strict, progress=progress
     )
@@ -100,7 +100,7 @@ def price(
     layers: Any = None,
     rules: Iterable[str | Path] = (),
     parameters: Mapping[str, Any] | None = None,
-    as_of: dt.date | None = None,
+    as_of: dt.date | str | None = None,
     strict: bool = False,
     lang: Lang = "zh",
 ) -> pandas.DataFrame:
@@ -143,9 +143,29 @@ def price(
         below = load_settings(Path(layers)).rules
         book = book.with_parameters_below(below, "[rules]", Path(layers).parent)
     book = book.with_parameters(parameters or {}, "parameters")
-    book = book.as_of(as_of or max(measure.checked_on for measure in book.measures.values()))
+    book = book.as_of(_day(as_of, book))
     inputs = pricing.read_projects(projects, layers, book, strict=strict)
     return pricing.breakdown(inputs, book, strict=strict, lang=lang).to_pandas()
+
+
+def _day(as_of: dt.date | str | None, book: Rulebook) -> dt.date:
+    """Return a date as given, else the day on which the rulebook was last checked."""
+    if as_of is None:
+        return max(measure.checked_on for measure in book.measures.values())
+    if isinstance(as_of, dt.datetime):
+        return as_of.date()
+    if isinstance(as_of, dt.date):
+        return as_of
+    try:
+        return dt.date.fromisoformat(as_of)
+    except (TypeError, ValueError):
+        raise RulebookError(
+            Problem(
+                "as_of",
+                Text(f"“{as_of}”不是日期。", f"{as_of!r} is no date."),
+                Text("写成 2026-11-30 这样。", "Write it as 2026-11-30."),
+            )
+        ) from None
 
 
 class Result:

@@ -550,14 +550,18 @@ def template(wanted: Sequence[Role], lang: Lang) -> None:
     """Print a LAYERS.toml to fill in."""
     from geo_urc.inputs.draft import raster_keys
 
-    chosen: Iterable[Role] = wanted or [r for r in roles().values() if r.id != "parcels"]
-    lines = ["[parcels]", f'id = "{Text("宗地代码", "parcel_id").to(lang)}"', ""]
-    for role in chosen:
-        fields = ", ".join(f'{name} = "{f.title.to(lang)}"' for name, f in role.fields.items())
+    def fields(role: Role) -> str:
+        named = ", ".join(f'{name} = "{f.title.to(lang)}"' for name, f in role.fields.items())
+        return f"# fields = {{ {named} }}"
+
+    chosen: Sequence[Role] = wanted or [*roles().values()]
+    lines = ["[parcels]", f'id = "{Text("宗地代码", "parcel_id").to(lang)}"']
+    lines += [*(fields(role) for role in chosen if role.id == "parcels"), ""]
+    for role in (role for role in chosen if role.id != "parcels"):
         lines += [
             f"[layers.{role.id}]  # {role.title.to(lang)}: {role.about.to(lang)}",
             f'path = "{role.id}.{"tif" if role.raster else "gpkg"}"',
-            *(raster_keys(role) if role.raster else [f"# fields = {{ {fields} }}"]),
+            *(raster_keys(role) if role.raster else [fields(role)]),
             "",
         ]
     _console.print("\n".join(lines), end="")

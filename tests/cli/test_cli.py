@@ -451,6 +451,9 @@ def test_layers(urc, tmp_path):
         path = tmp_path / "template.toml"
         path.write_text(said, "utf-8")
         assert set(load_settings(path).layers) >= set(wanted)
+    status, said, _ = urc("layers", "template", "parcels")  # has a table of its own, is no layer
+    assert status == 0
+    assert "layers" not in tomllib.loads(said) and "existing_above_gfa_m2" in said
 
 
 def test_check(urc, city):

@@ -145,3 +145,11 @@ def test_a_rule_whose_figures_hang_on_another_can_be_asked_for_alone(make_shape)
     )
     assert alone["projects"]["p5_amount_yuan"].tolist() == pytest.approx([560.0])
     assert "p5b_verdict" not in alone["projects"]
+
+
+def test_a_day_may_be_given_as_text():
+    plot = gpd.GeoDataFrame(geometry=gpd.points_from_xy([448000], [4418000]).buffer(50), crs=4548)
+    result = geo_urc.screen(plot, only=["T08a"], as_of="2026-12-01")
+    assert result.run["as_of"] == "2026-12-01"
+    with pytest.raises(RulebookError, match="as_of"):
+        geo_urc.screen(plot, only=["T08a"], as_of="1.12.2026")
