@@ -151,8 +151,8 @@ def role_titles(roles_named: Iterable[str], lang: Lang, *, codes: bool = False) 
 
     Examples
     --------
-    >>> role_titles(["hubs", "roads"], "zh"), role_titles(["hubs"], "en", codes=True)
-    ('交通枢纽、道路', 'Transport hubs (hubs)')
+    >>> role_titles(["green_spaces", "roads"], "zh"), role_titles(["roads"], "zh", codes=True)
+    ('绿地、道路', '道路（roads）')
     """
     told = []
     for role in roles_named:

@@ -361,3 +361,19 @@ def test_names_and_titles_are_not_worked_out(hostile):
     assert project["layers"]["geo_urc_parcels"]["valid"]
     assert not any("4200" in text for text in project["texts"])
     assert f"T08a {EVIL}" in project["texts"]
+
+
+def test_a_sheet_of_very_many_subjects_is_a_picture_and_its_words_are_text(tmp_path):
+    """As outlines a hundred thousand parcels would make a PDF of hundreds of megabytes."""
+    file, info, table = tmp_path / "eligibility.gpkg", parcels_info(), parcels_table()
+    write_geopackage_layer(file, info, table.schema, table.to_batches())
+    write_attribute_table(file, "rules", pa.table(RULES))
+    counts = {"parcels": {"T08a": {"eligible": 15_000, "unknown": 5_001}}}
+    finish_geopackage(file, [info], replace(ABOUT, counts=counts))
+    assert opened(file, ["parcels"])["project"]["exported"] == 0
+    pictures = subprocess.run(
+        ["pdfimages", "-list", f"{file}.pdf"], capture_output=True, text=True, check=True
+    ).stdout.splitlines()[2:]
+    widths = [int(line.split()[3]) for line in pictures]
+    assert max(widths, default=0) > 1000  # the map, at 96 dots an inch
+    assert "政策要求" in text_of(Path(f"{file}.pdf"))

@@ -104,6 +104,16 @@ def test_another_ending_is_refused(results, tmp_path, name):
         write_report(results, tmp_path / name)
 
 
+def test_the_names_of_sixteen_districts_stay_on_the_picture():
+    """Six signs of 2.5 mm, slanted by 45°, reach 10.6 mm to the right of where they start."""
+    from geo_urc.outputs.report import charts
+
+    names = [f"第{i:02d}个行政区" for i in range(16)]
+    figure = charts.heat("宗地", [("T08a", {name: [1, 0, 0, 0, 0] for name in names})], names, "zh")
+    starts = [float(x) for x in re.findall(r"translate\(([\d.]+) ", figure.drawing)]
+    assert len(starts) == 16 and max(starts) + 10.6 <= figure.width
+
+
 def test_of_a_million_subjects_a_map_draws_cells():
     """The drawing does not grow with the number of subjects."""
     from geo_urc.outputs.report import charts

@@ -18,6 +18,8 @@ from geo_urc.text import Lang, Text
 
 _LABEL = 62.0
 """Millimetres for the names of rules, left of the bars."""
+_SLANTED = 9.0
+"""Millimetres that the slanted name of the last district may reach beyond its column."""
 _ROW = 5.6
 _SEEN = 0.25
 """A part of a bar is drawn at least so wide, else one of a million would not be seen."""
@@ -88,7 +90,7 @@ def heat(
     lang: Lang,
 ) -> Figure:
     """Return how many are eligible in each district under each rule, as a shaded table."""
-    wide = min((d.WIDTH - _LABEL) / max(len(districts), 1), 14.0)
+    wide = min((d.WIDTH - _LABEL - _SLANTED) / max(len(districts), 1), 14.0)
     top = 13.0
     parts = []
     for place, district in enumerate(districts):
