@@ -135,9 +135,20 @@ def summary(record: dict[str, Any], request: Request, lang: Lang) -> None:
             ),
             lang,
         )
+    workbook = request.out / "report.xlsx"
     for name, text in _FILES.items():
         if (request.out / name).exists():
             _console.print(f"{text.to(lang)}: {request.out / name}")
+    left_out = "report" in request.outputs and not (request.reports or workbook.exists())
+    if left_out:
+        command = f"geo-urc report {request.out} --out report.xlsx"
+        _say(
+            Text(
+                f"对象较多，未写 Excel 报告；需要时运行 {command}",
+                f"No report as Excel of so many subjects; if you want it, run {command}",
+            ),
+            lang,
+        )
     if "postgis" in record:
         names = [f"{record['postgis']['schema']}.{t['table']}" for t in record["postgis"]["tables"]]
         _say(Text(f"数据库表：{'、'.join(names)}", f"Database tables: {', '.join(names)}"), lang)
