@@ -288,7 +288,7 @@ def test_another_rule_changes_colours_legend_and_source(page):
     assert near(drawn_in, (140, 140, 140))
     assert not near(drawn_in, (0, 158, 115))
     assert legend(page)["资料不足"] == COUNT
-    assert "blue_lines" in text(page, "#urc-about")
+    assert "蓝线" in text(page, "#urc-about")
 
 
 def test_a_verdict_can_be_hidden_and_cannot_be_clicked_then(page):
