@@ -109,6 +109,10 @@ class Concerned:
         self.reasons.update(more.reasons)
 
 
+_TAKEN_AT = 8
+"""The batch of parcels by which the layers' rows, worked out beside them, are mostly there."""
+
+
 class Finished(NamedTuple):
     """The rows of a batch as they are written, and what they add to the counts.
 
@@ -226,7 +230,9 @@ class Screening:
             rest = in_turn(partial(self._parcels, parcels), self.workers, first=1) if more else here
 
         def in_order() -> Iterator[pa.RecordBatch]:
-            for done in chain(begun, rest):
+            for number, done in enumerate(chain(begun, rest)):
+                if number == _TAKEN_AT and layers:
+                    layers()  # so that the process with them can end
                 for rule, found in done.verdicts.items():
                     verdicts[rule].update(found)
                 for rule, numbers in done.concerned.items():
