@@ -305,13 +305,7 @@ def diff(a: Path, b: Path, out: Path | None, lang: Lang, debug: bool) -> int:
 
 @cli.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
-@click.option(
-    "--from",
-    "start",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path(),
-    help="相对路径的起点，默认为当前文件夹 / folder that relative paths start from",
-)
+@options.start
 @options.shared(options.lang, options.debug)
 def verify(folder: Path, start: Path, lang: Lang, debug: bool) -> int:
     """按运行记录重做一遍，比较是否一致 / repeat a run and say identical or what differs."""
@@ -366,13 +360,7 @@ def evidence_command(folder: Path, out: Path, lang: Lang, debug: bool) -> int:
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
     help="Word 模板，见 report-template / a Word template for .docx",
 )
-@click.option(
-    "--from",
-    "start",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path(),
-    help="相对路径从此文件夹起算 / the folder that the run's relative paths start from",
-)
+@options.start
 @options.shared(options.lang, options.debug)
 def report_command(
     folder: Path,

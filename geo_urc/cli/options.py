@@ -13,6 +13,7 @@ import click
 # --as-of --strict    screen sweep price (--as-of: rules)
 # --only --crs …      screen sweep
 # --workers --engine …  screen
+# --from              verify report
 # --lang              all
 # --debug             all
 
@@ -74,6 +75,13 @@ workers = click.option(
     type=click.IntRange(min=1),
     metavar="N",
     help="进程数，本机默认等于可用的核数 / processes, as many as there are cores by default (Linux)",
+)
+start = click.option(
+    "--from",
+    "start",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(),
+    help="相对路径的起点，默认为当前文件夹 / folder that relative paths start from",
 )
 debug = click.option(
     "--debug", is_flag=True, help="出错时显示调用栈 / show the traceback of an error"

@@ -50,8 +50,19 @@ class Zones:
         self.edges = shapely.boundary(merged)
         shapely.prepare(self.edges)
 
-    def of(self, geometry: Geometries, band_m: float) -> Zoned:
+    def of(
+        self,
+        geometry: Geometries,
+        band_m: float,
+        area: Floats | None = None,
+        bounds: Floats | None = None,
+    ) -> Zoned:
         """Return the zone of each subject; None has none.
+
+        Parameters
+        ----------
+        area, bounds
+            Of each subject, if they are at hand.
 
         Examples
         --------
@@ -63,7 +74,7 @@ class Zones:
         """
         n = len(geometry)
         zone, share, leaves = np.full(n, -1), np.full(n, np.nan), np.zeros(n, bool)
-        met = self.areas.meet(geometry)
+        met = self.areas.meet(geometry, area, bounds)
         alone = met.whole & (np.bincount(met.row, minlength=n)[met.row] == 1)
         zone[met.row[alone]], share[met.row[alone]] = self.areas.owner[met.piece[alone]], 1.0
         pairs = met.without(alone).overlaps()

@@ -7,7 +7,7 @@ the GeoPackage. Only roles with duplicates, or that lie inside another, are held
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -305,10 +305,10 @@ def _look_beside(role: str, table: pa.Table, beside: Witnesses, made: Made) -> N
                 made.alone.append((title, count, names))
 
 
-def _counted(batches: object, made: Made) -> Iterator[pa.RecordBatch]:
+def _counted(batches: Iterable[pa.RecordBatch], made: Made) -> Iterator[pa.RecordBatch]:
     """Yield the batches, and count; at the end tell which names are missing."""
     names: set[str | None] = set()
-    for batch in batches:  # type: ignore[attr-defined]
+    for batch in batches:
         made.count += batch.num_rows
         made.unnamed += batch["name"].null_count
         for entry in pc.value_counts(batch["kind"]).to_pylist():

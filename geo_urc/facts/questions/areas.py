@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import shapely
 
-from geo_urc.facts.areas import Areas
+from geo_urc.facts.areas import Areas, Meeting
 from geo_urc.facts.fact import Bound, Fact, absent, is_empty
 from geo_urc.facts.questions.asking import (
     SEARCH_M,
@@ -20,6 +22,7 @@ from geo_urc.facts.questions.asking import (
     question,
     unplaced,
 )
+from geo_urc.inputs.table import Geometries
 
 
 @question("depth")
@@ -39,8 +42,7 @@ def depth(ctx: Context, *, layer: str, kind: str | None = None) -> Fact:
             return Fact(gap.value, missing=gap.missing, parts={"inside": gap})
         mine, nameless = kinds == kind, is_empty(kinds)
     geometry, band = ctx.features.geometry, band_m(ctx, found)
-    areas = ctx.shared(("areas", layer, kind), lambda: Areas(geometry_where(found, mine)))
-    met = ctx.once(("areas", layer, kind), lambda: areas.meet(geometry, ctx.area_m2, ctx.bounds))
+    met = _met(ctx, layer, kind, lambda: geometry_where(found, mine))
     got = met.depth(band, SEARCH_M)
 
     pairs = met.overlaps()
@@ -68,10 +70,7 @@ def share_in(ctx: Context, *, layer: str) -> Fact:
     """Answer with the share of the subject's area inside the areas, 0–1."""
     if isinstance(found := layer_or_gap(ctx, layer), Fact):
         return found
-    areas = ctx.shared(("areas", layer, None), lambda: Areas(found.features.geometry))
-    met = ctx.once(
-        ("areas", layer, None), lambda: areas.meet(ctx.features.geometry, ctx.area_m2, ctx.bounds)
-    )
+    met = _met(ctx, layer, None, lambda: found.features.geometry)
     inside, outline = met.union_overlap()
     size = ctx.area_m2
     share = np.where(ctx.placed, divided(inside, size), np.nan)
@@ -92,10 +91,8 @@ def own_or_area(ctx: Context, *, field: str, layer: str, kind: str) -> Fact:
     found = layer_or_gap(ctx, layer)
     if not isinstance(found, Fact) and field in found.features.fields:
         kinds = found.features.words("kind")
-        areas = ctx.shared(
-            ("areas", layer, kind), lambda: Areas(geometry_where(found, kinds == kind))
-        )
-        pairs = areas.overlaps(ctx.features.geometry)
+        met = _met(ctx, layer, kind, lambda: geometry_where(found, kinds == kind))
+        pairs = met.overlaps()
         said = found.features.fields[field][pairs.feature]
         for answer in (0.0, 1.0):
             rows = pairs.row[said == answer]
@@ -104,3 +101,12 @@ def own_or_area(ctx: Context, *, field: str, layer: str, kind: str) -> Fact:
             value[rows] = answer
     missing = {f"attribute_missing:{field}": np.isnan(value)}
     return Fact(value, missing=missing, review={"reading_open": contradicted})
+
+
+def _met(ctx: Context, layer: str, kind: str | None, geometry: Callable[[], Geometries]) -> Meeting:
+    """Return how the subjects meet the areas of a layer, or those of one kind in it."""
+    areas = ctx.shared(("areas", layer, kind), lambda: Areas(geometry()))
+    return ctx.once(
+        ("areas", layer, kind),
+        lambda: areas.meet(ctx.features.geometry, ctx.area_m2, ctx.bounds),
+    )

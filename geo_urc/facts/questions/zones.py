@@ -50,7 +50,9 @@ def zone(
 
     key = (layer, None if extra is None else special)  # without its layer nothing stands out
     zones = ctx.shared(("zones", *key), build)
-    got = ctx.once(("zoned", *key), lambda: zones.of(ctx.features.geometry, band))
+    got = ctx.once(
+        ("zoned", *key), lambda: zones.of(ctx.features.geometry, band, ctx.area_m2, ctx.bounds)
+    )
     return _zoned(ctx, zones, got, special_in if special is not None and extra is None else None)
 
 
